@@ -1,0 +1,1 @@
+"""One folder per medium; they never see each other."""

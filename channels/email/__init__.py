@@ -1,0 +1,1 @@
+"""Mail: one mailbox of ours, read by IMAP or received by SMTP/LMTP, answered by SMTP."""

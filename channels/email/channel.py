@@ -1,0 +1,89 @@
+"""One mailbox as a channel."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from aiohttp import web
+
+from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.email import doctor
+from channels.email import normalize as reading
+from channels.email import render as writing
+from channels.email.account import AccountSettings
+from channels.email.client import SmtpClient
+from channels.email.identity import name_mail
+from channels.email.imap import ImapListener
+from channels.email.smtp_in import SmtpListener
+from core.errors import UnknownOutcome
+from core.events import Address, Event
+from core.ids import AccountName, ChannelName, ConversationId, OutId
+from core.ports import Escape, Words
+from core.replies import ApiCall, Receipt, Reply
+
+CAPABILITIES = Capabilities(max_text=writing.MAX_TEXT_CHARS, threads=True, unknown_sends="idempotent")
+"""A mail that is sent twice has the same Message-ID: at-least-once, as mail servers do (SEMANTICS section 2)."""
+
+
+class EmailChannel:
+    """Receives by IMAP, SMTP or LMTP; answers by SMTP."""
+
+    name = ChannelName("email")
+    capabilities: Capabilities = CAPABILITIES
+    escapes: Mapping[str, Escape] = writing.ESCAPES
+
+    def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
+        self.account = account
+        self._settings = settings
+        self._client = SmtpClient(settings, resources.clock)
+        self.listeners: list[ImapListener | SmtpListener] = []
+        if settings.imap_host is not None:
+            self.listeners.append(ImapListener(account, settings, resources.accept, resources.clock))
+        if settings.smtp_in_port is not None:
+            self.listeners.append(SmtpListener(account, settings, resources.accept, resources.clock))
+
+    def identify(self, inbound: Inbound) -> DeliveryKey:
+        """Name a mail by its content (E6)."""
+        return DeliveryKey(name_mail(inbound.account, inbound.body))
+
+    def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
+        """Translate a mail into one event; see `normalize.normalize`."""
+        return reading.normalize(inbound.body, inbound.headers, inbound.received_at, inbound.account, self._settings)
+
+    def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+        """Give a reply the shape of one mail."""
+        return writing.render(reply, words, address)
+
+    async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
+        """Send one mail; see `client.SmtpClient.send`."""
+        return await self._client.send(call, out_id)
+
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+        """Mail servers cannot be asked what became of a mail.
+
+        Raises:
+            UnknownOutcome: always.
+        """
+        raise UnknownOutcome("SMTP has no way to ask")
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return no routes: mail does not come by HTTP."""
+        return []
+
+    async def listen(self) -> None:
+        """Receive by every way that is set up, until cancelled."""
+        async with asyncio.TaskGroup() as ways:
+            for listener in self.listeners:
+                ways.create_task(listener.run())
+
+    async def check(self) -> list[Finding]:
+        """Try to log in both ways."""
+        return await doctor.check(self.account, self._settings, self._client)
+
+    async def close(self) -> None:
+        """Hold nothing: each mail has its own connection, and listeners close theirs when cancelled."""
+
+
+def build(account: AccountName, settings: AccountSettings, resources: Resources) -> Channel:
+    """Build the channel of one mailbox."""
+    return EmailChannel(account, settings, resources)

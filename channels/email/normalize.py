@@ -1,0 +1,100 @@
+"""A mail -> one `MessageReceived`. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from channels.email.account import AccountSettings
+from channels.email.classify import Verdict, classify
+from channels.email.identity import name_mail
+from channels.email.payloads import Mail
+from channels.email.reading import read_mail
+from channels.email.threads import references_for, root16_of, thread_of
+from core.errors import MalformedPayload
+from core.events import Address, Event, MessageReceived, Sender
+from core.ids import AccountName, ChannelName, EventId, conversation_id
+
+CHANNEL = ChannelName("email")
+ADAPTER = "email/1"
+ENVELOPE_FROM = "x-envelope-from"
+ENVELOPE_TO = "x-envelope-to"
+TRUNCATED = "x-truncated-bytes"
+"""Names in an inbound's headers for what the way in knew about a mail. The last is its real size where it was cut."""
+IMAP_UID = "x-imap-uid"
+
+UNKNOWN_SENDER = "unknown"
+EARLIEST_DATE = datetime(2000, 1, 1, tzinfo=UTC)
+MAX_CLOCK_AHEAD = timedelta(days=1)
+
+
+def normalize(
+    raw: bytes, headers: Mapping[str, str], received_at: datetime, account: AccountName, settings: AccountSettings
+) -> tuple[Event, ...]:
+    """Translate one mail.
+
+    Args:
+        raw: the mail as it came.
+        headers: what the way in knew: the envelope, the place in the mailbox.
+        received_at: our clock.
+        account: our mailbox, by its name in the settings.
+        settings: its addresses.
+
+    Raises:
+        MalformedPayload: larger, deeper or wider than the caps, or not a mail.
+    """
+    if TRUNCATED in headers:
+        raise MalformedPayload(f"too large: {headers[TRUNCATED]} bytes; only the beginning was kept")
+    mail = read_mail(raw)
+    verdict = classify(mail, headers.get(ENVELOPE_FROM), settings.own_addresses, settings.domain)
+    try:
+        return (_event(mail, verdict, name_mail(account, raw), received_at, account, settings),)
+    except ValidationError as error:
+        raise MalformedPayload(f"not usable as an event: {error.error_count()} fields") from error
+
+
+def _event(
+    mail: Mail, verdict: Verdict, key: str, received_at: datetime, account: AccountName, settings: AccountSettings
+) -> MessageReceived:
+    sender = mail.sender.address.lower() if mail.sender else UNKNOWN_SENDER
+    root16 = root16_of(mail.message_id or key, mail.in_reply_to, mail.references, settings.domain)
+    return MessageReceived(
+        id=EventId(key),
+        channel=CHANNEL,
+        account=account,
+        conversation_id=conversation_id(CHANNEL, account, thread_of(sender, root16)),
+        sender=Sender(id=sender, display_name=mail.sender.name if mail.sender else None, verified_by="none"),
+        sent_at=_sent_at(mail.date, received_at),
+        received_at=received_at,
+        locale=mail.language,
+        address=_address(mail, verdict, root16, settings),
+        adapter=ADAPTER,
+        raw_ref=key,
+        message_id=mail.message_id or key,
+        text=mail.text,
+        full_text=mail.full_text if mail.full_text != mail.text else None,
+        subject=mail.subject or None,
+        attachments=mail.attachments,
+        in_reply_to=next(iter((*mail.in_reply_to, *reversed(mail.references))), None),
+        automatic=verdict.automatic,
+    )
+
+
+def _address(mail: Mail, verdict: Verdict, root16: str, settings: AccountSettings) -> Address:
+    """Return where an answer goes. Without "to" nothing can be sent: to machines, and to who asked for silence."""
+    address = {
+        "subject": mail.subject,
+        "in_reply_to": mail.message_id or "",
+        "references": " ".join(references_for(mail.message_id, mail.in_reply_to, mail.references)),
+        "root16": root16,
+        "from": settings.address,
+    }
+    if mail.sender and verdict == Verdict(None, asks_silence=False):
+        address["to"] = mail.sender.address
+    return address
+
+
+def _sent_at(date: datetime | None, received_at: datetime) -> datetime:
+    """Return the Date of the mail where a clock may have shown it, else the time of reception."""
+    is_sane = date is not None and EARLIEST_DATE <= date <= received_at + MAX_CLOCK_AHEAD
+    return date if is_sane and date else received_at

@@ -1,0 +1,38 @@
+"""The slice of a mail that we read, after MIME and before meaning. Source: RFC 5322, RFC 2045-2047, RFC 3834."""
+
+from core.events import Attachment
+from core.model import AwareDatetime, Model
+
+
+class Person(Model):
+    """One mailbox of a From header."""
+
+    address: str
+    """As written; compare in lower case."""
+    name: str | None = None
+
+
+class Mail(Model):
+    """One mail. Every text is decoded, free of control characters, and bounded."""
+
+    headers: dict[str, str] = {}
+    """First value of each header of the mail itself, lower-case names."""
+    content_type: str = "text/plain"
+    report_type: str = ""
+    """`report-type` of a multipart/report (RFC 6522), lower case."""
+    part_types: tuple[str, ...] = ()
+    """Content types of all parts, the mail itself first."""
+    sender: Person | None = None
+    subject: str = ""
+    message_id: str | None = None
+    """With its angle brackets; None where it is missing or unusable."""
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    date: AwareDatetime | None = None
+    """The sender's clock (E: fixtures run from 1970 to the future)."""
+    language: str | None = None
+    text: str = ""
+    """What the person wrote now."""
+    full_text: str = ""
+    """With the quoted history."""
+    attachments: tuple[Attachment, ...] = ()

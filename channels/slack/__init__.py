@@ -1,0 +1,1 @@
+"""Slack: Events API over HTTP or Socket Mode in, Web API out."""

@@ -1,0 +1,59 @@
+"""What one Slack account needs to be told: the credentials of one installed Slack app."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, SecretStr, field_validator, model_validator
+
+SWITCH_ON = (
+    "Create an app at https://api.slack.com/apps (channels/slack/README.md has a manifest to paste), install it to the"
+    " workspace, then give bot_token (OAuth & Permissions) and signing_secret (Basic Information), or app_token"
+    " (App-Level Tokens, scope connections:write) with mode: socket."
+)
+"""How to get the credentials, for `frontdesk doctor` and the channel table."""
+
+API_URL = "https://slack.com/api/"
+"""Where the Web API lives; docs.slack.dev/apis/web-api. A stand-in is named here in tests."""
+
+
+class AccountSettings(BaseModel):
+    """One app in one workspace. `mode` decides which of the two inbound secrets must be there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["http", "socket"] = "http"
+    """`http`: Slack calls our public URL. `socket`: we open a web socket to Slack; no public URL is needed."""
+    bot_token: SecretStr
+    """`xoxb-...`: every Web API call is made with it."""
+    signing_secret: SecretStr | None = None
+    """Proves that a request comes from Slack; needed in http mode."""
+    previous_signing_secret: SecretStr | None = None
+    """Still accepted while a new secret is being rolled out; remove it a day later."""
+    app_token: SecretStr | None = None
+    """`xapp-...` with scope connections:write; needed in socket mode."""
+    api_url: str = API_URL
+
+    @field_validator("bot_token", "signing_secret", "previous_signing_secret", "app_token")
+    @classmethod
+    def _not_blank(cls, secret: SecretStr | None) -> SecretStr | None:
+        """Refuse an empty secret: anybody could sign with it."""
+        if secret is not None and not secret.get_secret_value().strip():
+            raise ValueError("is empty; leave it out or give the value that Slack shows")
+        return secret
+
+    @model_validator(mode="after")
+    def _secret_of_the_mode(self) -> Self:
+        if self.mode == "http" and self.signing_secret is None:
+            raise ValueError(
+                "mode http needs signing_secret (api.slack.com/apps > your app > Basic Information > App Credentials)"
+            )
+        if self.mode == "socket" and self.app_token is None:
+            raise ValueError(
+                "mode socket needs app_token (api.slack.com/apps > your app > Basic Information > App-Level Tokens,"
+                " scope connections:write)"
+            )
+        return self
+
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Return every secret that may have signed a request, the current one first."""
+        secrets = (self.signing_secret, self.previous_signing_secret)
+        return tuple(secret.get_secret_value() for secret in secrets if secret is not None)

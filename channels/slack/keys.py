@@ -1,0 +1,98 @@
+"""Naming what Slack delivers (SEMANTICS section 2): inserting it into the inbox is then the check for duplicates."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from channels.slack.payloads import EVENTS_API, INTERACTIVE, SLASH_COMMANDS, Received, read_payload, text_at
+from core.errors import MalformedPayload
+
+USER_MESSAGE_SUBTYPES = frozenset({None, "file_share", "thread_broadcast", "me_message"})
+"""What a person newly wrote; every other subtype tells about something else (S9)."""
+NEW_MESSAGE_TYPES = frozenset({"message", "app_mention"})
+TIMESTAMP = re.compile(r"\d{1,12}\.\d{1,6}")
+"""Slack's `ts`: an id, and within a conversation an order that holds as text (S13)."""
+
+
+class Name(NamedTuple):
+    """What makes a delivery itself: the fields of `channels.base.DeliveryKey`, which a pure module may not import."""
+
+    primary: str
+    second: str | None = None
+    order: str | None = None
+
+
+def identify(inbound: Received) -> Name:
+    """Name a payload by Slack's own ids; what cannot be read is named by its hash. Never raises.
+
+    The account is part of every name: two of our apps in one channel each get the same message.
+    """
+    try:
+        envelope, payload = read_payload(inbound.body, inbound.headers)
+    except MalformedPayload:
+        return Name(_hashed(inbound))
+    prefix = f"slack:{inbound.account}:{_team(payload)}"
+    if envelope == EVENTS_API:
+        return _event_key(prefix, payload, inbound)
+    if envelope == INTERACTIVE:
+        return _interaction_key(prefix, payload, inbound)
+    order = _arrival(inbound) if envelope == SLASH_COMMANDS else None
+    return Name(_by_trigger(prefix, payload) or _hashed(inbound), order=order)
+
+
+def _event_key(prefix: str, payload: Mapping[str, Any], inbound: Received) -> Name:
+    event_id = text_at(payload, "event_id")
+    primary = f"{prefix}:{event_id}" if event_id else _hashed(inbound)
+    event = payload.get("event")
+    if not isinstance(event, dict):
+        return Name(primary)
+    if not _is_new_message(event):
+        return Name(primary, order=_timestamp(text_at(event, "event_ts") or text_at(event, "ts")))
+    channel, ts = text_at(event, "channel"), text_at(event, "ts")
+    # A mention in a channel that the bot is in arrives twice, as message and as app_mention (S7).
+    second = f"{prefix}:{channel}:{ts}" if channel and ts else None
+    return Name(primary, second=second, order=_timestamp(ts))
+
+
+def _is_new_message(event: Mapping[str, Any]) -> bool:
+    subtype = event.get("subtype")
+    return text_at(event, "type") in NEW_MESSAGE_TYPES and (
+        subtype is None or (isinstance(subtype, str) and subtype in USER_MESSAGE_SUBTYPES)
+    )
+
+
+def _interaction_key(prefix: str, payload: Mapping[str, Any], inbound: Received) -> Name:
+    actions = payload.get("actions")
+    first = actions[0] if isinstance(actions, list) and actions else None
+    if text_at(payload, "type") != "block_actions" or not isinstance(first, dict):
+        return Name(_by_trigger(prefix, payload) or _hashed(inbound))
+    pressed_at = text_at(first, "action_ts")
+    place = text_at(payload, "container", "message_ts") or text_at(payload, "container", "view_id")
+    parts = (place, text_at(first, "action_id"), pressed_at, text_at(payload, "user", "id"))
+    if not all(parts):
+        return Name(_by_trigger(prefix, payload) or _hashed(inbound))
+    return Name(f"{prefix}:action:{':'.join(map(str, parts))}", order=_timestamp(pressed_at))  # S25
+
+
+def _by_trigger(prefix: str, payload: Mapping[str, Any]) -> str | None:
+    trigger = text_at(payload, "trigger_id")
+    return f"{prefix}:trigger:{trigger}" if trigger else None
+
+
+def _team(payload: Mapping[str, Any]) -> str:
+    enterprise = text_at(payload, "enterprise", "id") or text_at(payload, "enterprise_id")
+    return text_at(payload, "team_id") or text_at(payload, "team", "id") or enterprise or "-"
+
+
+def _timestamp(value: str | None) -> str | None:
+    return value if value is not None and TIMESTAMP.fullmatch(value) else None
+
+
+def _arrival(inbound: Received) -> str:
+    """Order a command by our clock: it carries no time, and without one it would overtake what was written before."""
+    return f"{inbound.received_at.timestamp():.6f}"
+
+
+def _hashed(inbound: Received) -> str:
+    return f"slack:{inbound.account}:sha256:{hashlib.sha256(inbound.body).hexdigest()}"

@@ -1,0 +1,411 @@
+"""Slack's payloads into events. Pure: a function of the payload.
+
+Conversations (S13): a channel's conversation is its thread, `{channel}:{ts of the thread's first message}`; a direct
+message is one conversation, `{channel}`, except inside a thread of it; a slash command in a channel belongs to its user
+alone, `{channel}:{user}`, for others must not continue it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from channels.slack.keys import TIMESTAMP, USER_MESSAGE_SUBTYPES, identify
+from channels.slack.mrkdwn import mentions, plain_text
+from channels.slack.payloads import (
+    EVENTS_API,
+    INTERACTIVE,
+    SLASH_COMMANDS,
+    BlockAction,
+    BlockActions,
+    EventCallback,
+    File,
+    HomeEvent,
+    MemberEvent,
+    Message,
+    MessageEvent,
+    ReactionEvent,
+    Received,
+    SlashCommand,
+    read,
+    read_payload,
+    text_at,
+)
+from core.errors import MalformedPayload
+from core.events import (
+    Addressing,
+    Attachment,
+    Automatic,
+    ChoiceMade,
+    CommandGiven,
+    ConversationOpened,
+    Event,
+    MembershipChanged,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    ReactionChanged,
+    Sender,
+)
+from core.ids import EventId, conversation_id
+
+ADAPTER = "slack/1"
+SLACKS_OWN_USERS = frozenset({"USLACKBOT", "USLACK"})
+"""Slack itself speaks through these (S11)."""
+NOBODY_NAMED = "unknown"
+"""Sender of a deletion that does not tell whose message it was; it must still be carried out."""
+CARRIED_THREAD = "conversation:"
+"""Starts the `block_id` of buttons that are shown elsewhere than in their conversation; see `render`."""
+ATTACHMENT_KINDS: Mapping[str, Literal["image", "audio", "video"]] = {
+    "image": "image",
+    "audio": "audio",
+    "video": "video",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What every event of one payload shares."""
+
+    inbound: Received
+    id: str
+    bot_user: str | None = None
+    app_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something happened, and how far it was meant for us."""
+
+    channel: str
+    ts: str
+    thread_ts: str | None = None
+
+    @property
+    def is_direct(self) -> bool:
+        """Tell whether this is a direct message: their channel ids begin with D."""
+        return self.channel.startswith("D")
+
+    @property
+    def root(self) -> str | None:
+        """Return the first message of the thread; None where a direct message is not in one."""
+        in_thread = self.thread_ts if self.thread_ts != self.ts else None
+        return in_thread if self.is_direct else in_thread or self.ts
+
+    @property
+    def thread(self) -> str:
+        """Return the conversation's own part of its name."""
+        return f"{self.channel}:{self.root}" if self.root else self.channel
+
+    @property
+    def is_reply(self) -> bool:
+        """Tell whether it stands below another message."""
+        return self.thread_ts is not None and self.thread_ts != self.ts
+
+    def address(self, user: str) -> dict[str, str]:
+        """Return where an answer goes: always below the thread's first message, never below a reply (S13)."""
+        return {"channel": self.channel, "user": user} | ({"thread_ts": self.root} if self.root else {})
+
+
+def normalize(inbound: Received) -> tuple[Event, ...]:
+    """Translate what Slack handed us; `()` for what we do not handle.
+
+    Raises:
+        MalformedPayload: it lacks what Slack promises. Nothing else leaves this function.
+    """
+    envelope, payload = read_payload(inbound.body, inbound.headers)
+    reader = _ENVELOPES.get(envelope)
+    return reader(inbound, payload) if reader is not None else ()
+
+
+def _events_api(inbound: Received, payload: dict[str, Any]) -> tuple[Event, ...]:
+    if "type" not in payload:
+        raise MalformedPayload("an envelope without type")
+    if payload["type"] != "event_callback":
+        return ()  # url_verification, app_rate_limited (S8)
+    envelope = read(EventCallback, payload)
+    kind = text_at(envelope.event, "type")
+    if kind is None:
+        raise MalformedPayload("an event without type")
+    handle = _EVENTS.get(kind)
+    if handle is None:
+        return ()
+    delivery = Delivery(inbound, identify(inbound).primary, envelope.bot_user, envelope.api_app_id)
+    return handle(delivery, envelope.event)
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def _message(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
+    event = read(MessageEvent, payload)
+    match event.subtype:
+        case "message_changed":
+            return _changed(delivery, event)
+        case "message_deleted":
+            return _deleted(delivery, event)
+        case subtype if subtype in USER_MESSAGE_SUBTYPES or subtype == "bot_message":
+            return (_written(delivery, event),)
+        case _:
+            return ()
+
+
+def _written(delivery: Delivery, event: MessageEvent) -> MessageReceived:
+    if event.ts is None:
+        raise MalformedPayload("a message without ts")
+    author = event.user or event.bot_id
+    if author is None:
+        raise MalformedPayload("a message without author")
+    place = Place(event.channel, event.ts, event.thread_ts)
+    return MessageReceived(
+        **_base(delivery, place.thread, author, event.ts, place.address(author)),
+        message_id=event.ts,
+        text=plain_text(event.text or "", delivery.bot_user),
+        attachments=tuple(_attachment(file) for file in event.files or ()),
+        in_reply_to=event.thread_ts if place.is_reply else None,
+        addressed=_addressed(delivery, event, place),
+        automatic=_automatic(delivery, event),
+    )
+
+
+def _addressed(delivery: Delivery, event: MessageEvent, place: Place) -> Addressing:
+    to_us = event.type == "app_mention" or mentions(event.text or "", delivery.bot_user)
+    if to_us or place.is_direct or event.channel_type == "im":
+        return "direct"
+    return "thread" if place.is_reply else "ambient"
+
+
+def _automatic(delivery: Delivery, message: Message) -> Automatic | None:
+    """Tell which machine wrote a message. A look at `subtype` alone would let most bots through (S11, S12)."""
+    if message.user is not None and message.user == delivery.bot_user:
+        return "self"
+    if message.bot_id is None and message.bot_profile is None and message.subtype != "bot_message":
+        return "bot" if message.user in SLACKS_OWN_USERS else None
+    app = message.app_id or (message.bot_profile.app_id if message.bot_profile else None)
+    return "self" if app is not None and app == delivery.app_id else "bot"
+
+
+def _changed(delivery: Delivery, event: MessageEvent) -> tuple[Event, ...]:
+    """Read an edit. Unfurled links, our own edits and those of other bots look the same and are none (S10)."""
+    new, old = event.message, event.previous_message
+    if new is None or event.ts is None:
+        raise MalformedPayload("message_changed without message or ts")
+    if new.subtype == "tombstone":  # how the deletion of a message that has replies is told
+        return _deleted(delivery, event)
+    unchanged = new.text == old.text if old is not None else new.edited is None
+    if unchanged or new.user is None or _automatic(delivery, new) is not None:
+        return ()
+    place = _place_of(event, new, old)
+    return (
+        MessageEdited(
+            **_base(delivery, place.thread, new.user, event.ts, place.address(new.user)),
+            message_id=place.ts,
+            text=plain_text(new.text or "", delivery.bot_user),
+        ),
+    )
+
+
+def _deleted(delivery: Delivery, event: MessageEvent) -> tuple[Event, ...]:
+    old = event.previous_message or Message()
+    if event.ts is None:
+        raise MalformedPayload("message_deleted without ts")
+    if _automatic(delivery, old) is not None:
+        return ()
+    place = _place_of(event, old, event.message or Message(ts=event.deleted_ts))
+    author = old.user or NOBODY_NAMED
+    base = _base(delivery, place.thread, author, event.ts, place.address(author))
+    return (MessageDeleted(**base, message_id=place.ts),)
+
+
+def _place_of(event: MessageEvent, message: Message, other: Message | None) -> Place:
+    ts = message.ts or (other.ts if other is not None else None)
+    if ts is None:
+        raise MalformedPayload(f"{event.subtype} without the ts of its message")
+    return Place(event.channel, ts, message.thread_ts)
+
+
+def _attachment(file: File) -> Attachment:
+    """Name a file by its id: its URLs need our token, so they never leave this channel (S15)."""
+    family = (file.mimetype or "").partition("/")[0]
+    return Attachment(
+        reference=file.id,
+        media_type=file.mimetype,
+        name=file.name or file.title,
+        size_bytes=file.size,
+        kind="voice" if file.subtype == "slack_audio" else ATTACHMENT_KINDS.get(family, "file"),
+    )
+
+
+# --- other events -----------------------------------------------------------------------------------------------------
+
+
+def _reaction(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
+    """Read a reaction. It does not tell the thread of its message: that counts as the first of its own."""
+    event = read(ReactionEvent, payload)
+    item = event.item
+    if item.channel is None or item.ts is None or event.user == delivery.bot_user:
+        return ()  # on a file, or our own
+    place = Place(item.channel, item.ts)
+    names = (event.reaction,)
+    added = payload["type"] == "reaction_added"
+    return (
+        ReactionChanged(
+            **_base(delivery, place.thread, event.user, event.event_ts, place.address(event.user)),
+            message_id=item.ts,
+            added=names if added else (),
+            removed=() if added else names,
+        ),
+    )
+
+
+def _member(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
+    event = read(MemberEvent, payload)
+    address = {"channel": event.channel, "user": event.user}
+    return (
+        MembershipChanged(
+            **_base(delivery, event.channel, event.user, event.event_ts, address),
+            member_id=event.user,
+            change="joined" if payload["type"] == "member_joined_channel" else "left",
+            is_us=event.user == delivery.bot_user,
+        ),
+    )
+
+
+def _home(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
+    event = read(HomeEvent, payload)
+    if event.tab != "messages":
+        return ()
+    address = {"channel": event.channel, "user": event.user}
+    return (ConversationOpened(**_base(delivery, event.channel, event.user, event.event_ts, address)),)
+
+
+# --- interactions and commands ----------------------------------------------------------------------------------------
+
+
+def _interactive(inbound: Received, payload: dict[str, Any]) -> tuple[Event, ...]:
+    kind = text_at(payload, "type")
+    if kind is None:
+        raise MalformedPayload("an interaction without type")
+    if kind != "block_actions":
+        return ()  # modals, shortcuts, dialogs: we open none
+    pressed = read(BlockActions, payload)
+    delivery = Delivery(inbound, identify(inbound).primary)
+    place = _place_pressed(pressed)
+    if place is None:
+        return ()  # in a modal or on the home tab
+    return tuple(
+        _choice(delivery, pressed, place, action, token, part)
+        for part, (action, token) in enumerate((action, _token(action)) for action in pressed.actions)
+        if token
+    )
+
+
+def _token(action: BlockAction) -> str | None:
+    return action.value or (action.selected_option.value if action.selected_option else None)
+
+
+def _place_pressed(pressed: BlockActions) -> Place | None:
+    message = pressed.message or Message()
+    channel = pressed.container.channel_id or (pressed.channel.id if pressed.channel else None)
+    ts = pressed.container.message_ts or message.ts
+    if channel is None or ts is None:
+        return None
+    return Place(channel, ts, message.thread_ts or pressed.container.thread_ts)
+
+
+def _choice(
+    delivery: Delivery, pressed: BlockActions, place: Place, action: BlockAction, token: str, part: int
+) -> ChoiceMade:
+    user = pressed.user
+    address = place.address(user.id)
+    carried = _carried_thread(action.block_id)
+    if carried is not None:
+        address["conversation"] = carried
+    base = _base(
+        delivery, carried or place.thread, user.id, action.action_ts, address, user.username or user.name, part
+    )
+    return ChoiceMade(**base, token=token, label=_label(action), message_id=place.ts)
+
+
+def _carried_thread(block_id: str | None) -> str | None:
+    """Read the conversation that `render` wrote into the block: `conversation:{number}:{thread}`."""
+    if block_id is None or not block_id.startswith(CARRIED_THREAD):
+        return None
+    return block_id.removeprefix(CARRIED_THREAD).partition(":")[2] or None
+
+
+def _label(action: BlockAction) -> str | None:
+    label = action.selected_option.text if action.selected_option else action.text
+    return label.text if label is not None else None
+
+
+def _slash_command(inbound: Received, payload: dict[str, Any]) -> tuple[Event, ...]:
+    """Read a slash command. The answer goes to the person's direct messages, wherever it was typed (README)."""
+    command = read(SlashCommand, payload)
+    name = command.command.removeprefix("/").lower()
+    if not name:
+        raise MalformedPayload("a command without name")
+    user, channel = command.user_id, command.channel_id
+    if channel.startswith("D"):
+        thread, address = channel, {"channel": channel, "user": user}
+    else:
+        thread = f"{channel}:{user}"
+        address = {"channel": user, "user": user, "conversation": thread}
+    delivery = Delivery(inbound, identify(inbound).primary)
+    base = _base(delivery, thread, user, None, address, command.user_name)
+    return (CommandGiven(**base, name=name, arguments=plain_text(command.text or "")),)
+
+
+# --- what all share ---------------------------------------------------------------------------------------------------
+
+
+def _base(
+    delivery: Delivery,
+    thread: str,
+    sender: str,
+    ts: str | None,
+    address: dict[str, str],
+    display_name: str | None = None,
+    part: int = 0,
+) -> dict[str, Any]:
+    inbound = delivery.inbound
+    return {
+        "id": EventId(delivery.id if part == 0 else f"{delivery.id}:{part}"),
+        "channel": inbound.channel,
+        "account": inbound.account,
+        "conversation_id": conversation_id(inbound.channel, inbound.account, thread),
+        "sender": Sender(id=sender, display_name=display_name),
+        "sent_at": _time(ts) if ts is not None else inbound.received_at,
+        "received_at": inbound.received_at,
+        "address": address,
+        "adapter": ADAPTER,
+        "raw_ref": delivery.id,
+    }
+
+
+def _time(ts: str) -> datetime:
+    """Read a `ts` as a time; as an id it stays text, for a float loses its last digits (S13)."""
+    if not TIMESTAMP.fullmatch(ts):
+        raise MalformedPayload("a ts that is no time")
+    try:
+        return datetime.fromtimestamp(float(ts), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise MalformedPayload("a ts beyond the calendar") from error
+
+
+_EVENTS: Mapping[str, Callable[[Delivery, dict[str, Any]], tuple[Event, ...]]] = {
+    "message": _message,
+    "app_mention": _message,
+    "reaction_added": _reaction,
+    "reaction_removed": _reaction,
+    "member_joined_channel": _member,
+    "member_left_channel": _member,
+    "app_home_opened": _home,
+}
+"""The events that we handle. `tokens_revoked` and `app_uninstalled` (S17) show in the next send and in the doctor."""
+
+_ENVELOPES: Mapping[str, Callable[[Received, dict[str, Any]], tuple[Event, ...]]] = {
+    EVENTS_API: _events_api,
+    INTERACTIVE: _interactive,
+    SLASH_COMMANDS: _slash_command,
+}

@@ -1,0 +1,133 @@
+"""One Telegram bot as a channel: joins verify, normalize, render, client and polling."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.http import read_body, try_later
+from channels.telegram import render as shape
+from channels.telegram.account import AccountSettings
+from channels.telegram.client import TelegramClient, as_body
+from channels.telegram.doctor import Setup, examine
+from channels.telegram.normalize import CHANNEL, Bot, name_update, normalize
+from channels.telegram.payloads import HANDLED_UPDATES
+from channels.telegram.polling import Poller, until_done
+from channels.telegram.verify import SECRET_HEADER, verify
+from core.errors import InvalidSignature, StoreUnavailable, UnknownOutcome
+from core.events import Address, Event
+from core.ids import AccountName, ConversationId, OutId
+from core.ports import Escape, Words
+from core.replies import ApiCall, Receipt, Reply
+
+MAX_BUTTON_LABEL = 64
+"""Telegram documents none; longer ones are cut by the apps. Our choice."""
+
+
+class TelegramChannel:
+    """One bot."""
+
+    name = CHANNEL
+    escapes: Mapping[str, Escape] = shape.ESCAPES
+    capabilities = Capabilities(
+        max_text=shape.MAX_TEXT_UTF16_UNITS,
+        text_unit="utf16_units",
+        max_buttons=shape.MAX_BUTTONS,
+        max_button_label=MAX_BUTTON_LABEL,
+        threads=True,
+        unknown_sends="unprovable",
+    )
+
+    def __init__(
+        self, account: AccountName, settings: AccountSettings, resources: Resources, client: TelegramClient
+    ) -> None:
+        self.account = account
+        self._settings = settings
+        self._resources = resources
+        self._client = client
+        self._bot = Bot(account, settings.bot_id, settings.username)
+        self._path = f"/telegram/{account}"
+
+    def identify(self, inbound: Inbound) -> DeliveryKey:
+        """Name an update by its id, a message also by chat, id and edit."""
+        names = name_update(inbound.body, inbound.account)
+        return DeliveryKey(names.primary, names.second, names.order)
+
+    def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
+        """Translate an update."""
+        return normalize(inbound.body, self._bot, inbound.received_at)
+
+    def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+        """Shape a reply as Bot API calls."""
+        return shape.render(reply, words, address)
+
+    async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
+        """Send one call; the Bot API has no field that would carry `out_id`."""
+        return await self._client.send(call)
+
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+        """Refuse: a bot cannot read its own history, so nothing can be proven."""
+        raise UnknownOutcome("telegram cannot be asked what a bot has sent")
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the webhook's route; none in polling mode, where nothing could verify a caller."""
+        return [web.post(self._path, self._receive)] if self._settings.mode == "webhook" else []
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        body = await read_body(request)
+        try:
+            verify(request.headers.getall(SECRET_HEADER, []), self._secret)
+        except InvalidSignature:
+            return web.Response(status=401)
+        try:
+            await self._resources.accept(self._inbound(body))
+        except StoreUnavailable:
+            return try_later()
+        return web.Response()
+
+    @property
+    def _secret(self) -> str:
+        secret = self._settings.webhook_secret
+        return secret.get_secret_value() if secret else ""
+
+    def _inbound(self, body: bytes) -> Inbound:
+        return Inbound(self.name, self.account, body, self._resources.clock.now())
+
+    async def listen(self) -> None:
+        """Tell Telegram where to deliver and return; in polling mode ask for updates until cancelled."""
+        if self._settings.mode == "webhook":
+            await until_done(self._set_webhook)
+            return
+        await until_done(lambda: self._client.call("deleteWebhook", {"drop_pending_updates": False}))
+        await Poller(self._client, HANDLED_UPDATES, self._journal).run()
+
+    async def _set_webhook(self) -> None:
+        await self._client.call(
+            "setWebhook",
+            {"url": self._url, "secret_token": self._secret, "allowed_updates": list(HANDLED_UPDATES)},
+        )
+
+    @property
+    def _url(self) -> str:
+        return f"{self._resources.public_url}{self._path}"
+
+    async def _journal(self, update: Any) -> None:
+        await self._resources.accept(self._inbound(as_body(update)))
+
+    async def check(self) -> list[Finding]:
+        """Ask Telegram who we are and how it delivers to us."""
+        setup = Setup(f"{self.name}:{self.account}", self._settings.mode, self._settings.username, self._url)
+        return await examine(self._client, setup, self._resources.clock.now())
+
+    async def close(self) -> None:
+        """Close the connections to Telegram."""
+        await self._client.close()
+
+
+def build(account: AccountName, settings: AccountSettings, resources: Resources) -> Channel:
+    """Build the channel of one bot."""
+    return TelegramChannel(
+        account, settings, resources, TelegramClient(settings.token.get_secret_value(), settings.api_url)
+    )

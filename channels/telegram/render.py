@@ -1,0 +1,116 @@
+"""Replies -> Bot API calls. Limits: core.telegram.org/bots/api#sendmessage."""
+
+from collections.abc import Mapping
+
+from channels.telegram.markup import escape_html, split_html, utf16_units
+from core.events import Address, Attachment
+from core.model import Json
+from core.ports import Escape, Words
+from core.replies import ApiCall, Choice, Reply
+
+ESCAPES: Mapping[str, Escape] = {"text": escape_html}
+"""The block `text` is Telegram's HTML."""
+
+MAX_TEXT_UTF16_UNITS = 4096
+"""After entities parsing (T12)."""
+MAX_BUTTONS = 100
+"""In one inline keyboard (T16)."""
+MAX_CALLBACK_BYTES = 64
+"""T15."""
+PAIRED_LABEL_UNITS = 16
+"""Two buttons share a row where both labels are at most this long: what a narrow phone shows whole. Our choice."""
+CALLBACKS_BUCKET = "callbacks"
+"""Answering a press is no message, so the chat's limit of one message a second (T22) does not count it."""
+
+FILE_METHODS: Mapping[str, tuple[str, str]] = {
+    "image": ("sendPhoto", "photo"),
+    "audio": ("sendAudio", "audio"),
+    "voice": ("sendVoice", "voice"),
+    "video": ("sendVideo", "video"),
+    "sticker": ("sendSticker", "sticker"),
+}
+"""Kind of an attachment to the method and its parameter; all others are documents."""
+
+
+def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+    """Shape a reply: the press is answered first, then come files, then the words; buttons under the last part."""
+    return (*_press_answered(reply, address), *_files(reply, address), *_messages(reply, words, address))
+
+
+def _press_answered(reply: Reply, address: Address) -> tuple[ApiCall, ...]:
+    """Stop the spinning of the button that was pressed: every press must be answered (T15)."""
+    if (callback := address.get("callback_id")) is None:
+        return ()
+    return (
+        ApiCall(
+            method="answerCallbackQuery",
+            params={"callback_query_id": callback},
+            bucket=CALLBACKS_BUCKET,
+            kind=reply.kind,
+            role="aside",
+        ),
+    )
+
+
+def _files(reply: Reply, address: Address) -> tuple[ApiCall, ...]:
+    return tuple(_file(attachment, reply, address) for attachment in reply.attachments)
+
+
+def _file(attachment: Attachment, reply: Reply, address: Address) -> ApiCall:
+    method, parameter = FILE_METHODS.get(attachment.kind, ("sendDocument", "document"))
+    return _call(method, {parameter: attachment.reference}, reply, address)
+
+
+def _messages(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+    text = words.block("text")
+    has_buttons = 0 < len(reply.choices) <= MAX_BUTTONS
+    if reply.choices and not has_buttons:
+        text = f"{text}\n\n{_numbered(reply.choices)}"
+    parts = split_html(text, MAX_TEXT_UTF16_UNITS)
+    return tuple(
+        _message(
+            part,
+            reply,
+            address,
+            first=position == 0,
+            buttons=reply.choices if has_buttons and position == len(parts) - 1 else (),
+        )
+        for position, part in enumerate(parts)
+    )
+
+
+def _message(part: str, reply: Reply, address: Address, *, first: bool, buttons: tuple[Choice, ...]) -> ApiCall:
+    params: dict[str, Json] = {"text": part, "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
+    if first and (answered := address.get("reply_to")):
+        params["reply_parameters"] = {"message_id": int(answered), "allow_sending_without_reply": True}
+    if buttons:
+        params["reply_markup"] = {"inline_keyboard": _keyboard(buttons)}
+    return _call("sendMessage", params, reply, address)
+
+
+def _call(method: str, params: dict[str, Json], reply: Reply, address: Address) -> ApiCall:
+    place: dict[str, Json] = {"chat_id": int(address["chat_id"])}
+    if topic := address.get("message_thread_id"):
+        place["message_thread_id"] = int(topic)
+    return ApiCall(method=method, params=place | params, bucket=address["chat_id"], kind=reply.kind)
+
+
+def _keyboard(choices: tuple[Choice, ...]) -> list[Json]:
+    """Lay buttons out in rows of two where both labels are short, else of one."""
+    rows: list[Json] = []
+    waiting: list[Json] = []
+    for choice in choices:
+        button: Json = {"text": choice.label, "callback_data": choice.token}
+        if utf16_units(choice.label) > PAIRED_LABEL_UNITS:
+            rows += [waiting, [button]] if waiting else [[button]]
+            waiting = []
+        elif waiting:
+            rows.append([*waiting, button])
+            waiting = []
+        else:
+            waiting = [button]
+    return [*rows, waiting] if waiting else rows
+
+
+def _numbered(choices: tuple[Choice, ...]) -> str:
+    return "\n".join(f"{number}. {escape_html(choice.label)}" for number, choice in enumerate(choices, 1))

@@ -1,0 +1,1 @@
+"""Web chat: a page, an embeddable widget, and an HTTP and WebSocket interface for apps."""

@@ -1,0 +1,91 @@
+"""Web chat, joined together."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from aiohttp import web
+
+from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.web.account import AccountSettings
+from channels.web.api import Api
+from channels.web.client import MailboxClient
+from channels.web.gate import Gate
+from channels.web.journal import Journal
+from channels.web.normalize import CHANNEL, identify, normalize
+from channels.web.pages import Pages
+from channels.web.readers import Readers
+from channels.web.render import ESCAPES, MAX_BUTTONS, MAX_LABEL, MAX_TEXT, render
+from channels.web.sockets import Sockets
+from core.events import Address, Event
+from core.ids import AccountName, ChannelName, ConversationId, OutId, account_key
+from core.ports import Escape, Words
+from core.replies import ApiCall, Receipt, Reply
+
+
+class WebChannel:
+    """One web chat."""
+
+    name: ChannelName = CHANNEL
+    escapes: Mapping[str, Escape] = ESCAPES
+    capabilities = Capabilities(
+        max_text=MAX_TEXT,
+        max_buttons=MAX_BUTTONS,
+        max_button_label=MAX_LABEL,
+        unknown_sends="idempotent",
+    )
+
+    def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
+        self.account = account
+        self._settings = settings
+        self._base = f"/web/{account}"
+        self._readers = Readers(resources.mailbox)
+        self._client = MailboxClient(resources.mailbox, self._readers, resources.clock)
+        gate, journal = Gate(account, settings, resources), Journal(account, resources)
+        self._api = Api(gate, journal, self._readers)
+        self._sockets = Sockets(gate, journal, self._readers)
+        self._pages = Pages(self._base, settings, resources.public_url)
+
+    def identify(self, inbound: Inbound) -> DeliveryKey:
+        """Name a payload by the visitor's session and the client's own id."""
+        return DeliveryKey(identify(inbound.body, self.account))
+
+    def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
+        """Translate what a visitor said."""
+        return normalize(inbound.body, account=self.account, received_at=inbound.received_at)
+
+    def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+        """Give a reply its shape."""
+        return render(reply, words, address)
+
+    async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
+        """Leave a message in the mailbox."""
+        return await self._client.send(call, out_id, seq, conversation_id)
+
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+        """Never asked: sending again is harmless."""
+        return None
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the page, the HTTP interface and the socket."""
+        socket = web.get(f"{self._base}/ws", self._sockets.serve, allow_head=False)
+        return [*self._pages.routes(), *self._api.routes(self._base), socket]
+
+    async def listen(self) -> None:
+        """Return at once: visitors come to us."""
+
+    async def check(self) -> list[Finding]:
+        """Say who may embed the widget; nothing here can be broken on somebody else's side."""
+        origins = self._settings.allowed_origins
+        detail = f"may be embedded by {', '.join(origins)}" if origins else "allowed_origins is empty: own page only"
+        fix = None if origins else "list the origins of the sites that embed the widget, if any"
+        return [Finding(account=account_key(CHANNEL, self.account), check="embedding", ok=True, detail=detail, fix=fix)]
+
+    async def close(self) -> None:
+        """Send the clients away, to come back to a process that lives."""
+        await self._sockets.close()
+        await self._readers.close()
+
+
+def build(account: AccountName, settings: AccountSettings, resources: Resources) -> Channel:
+    """Make the channel of one account."""
+    return WebChannel(account, settings, resources)

@@ -1,0 +1,26 @@
+"""A verified visitor's words go into the inbox."""
+
+import orjson
+
+from channels.base import Acceptance, Inbound, Resources
+from channels.web.normalize import CHANNEL
+from channels.web.payloads import Posted
+from core.ids import AccountName
+
+
+class Journal:
+    """Writes what visitors of one account say into the hub's inbox."""
+
+    def __init__(self, account: AccountName, resources: Resources) -> None:
+        self._account = account
+        self._resources = resources
+
+    async def write(self, session_id: str, said: Posted) -> Acceptance:
+        """Return once the message is durable.
+
+        Raises:
+            StoreUnavailable: it is not; the client keeps it and comes again with the same id.
+        """
+        body = {"session": session_id, **said.model_dump(exclude={"type"}, exclude_none=True)}
+        received_at = self._resources.clock.now()
+        return await self._resources.accept(Inbound(CHANNEL, self._account, orjson.dumps(body), received_at))

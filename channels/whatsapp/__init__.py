@@ -1,0 +1,1 @@
+"""WhatsApp (and plain SMS) through Twilio: form webhooks in, `Messages.create` out."""

@@ -1,0 +1,70 @@
+"""What one WhatsApp number at Twilio needs to be switched on."""
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+SWITCH_ON = (
+    "In console.twilio.com copy the Account SID and Auth Token from the dashboard, open Messaging > Senders > WhatsApp "
+    "senders (or the WhatsApp sandbox) for the number, and set its webhook to POST {public_url}/whatsapp/{account}."
+)
+
+WHATSAPP_PREFIX = "whatsapp:"
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+"""ITU-T E.164: at most 15 digits after the plus."""
+PUNCTUATION = re.compile(r"[\s().\-]")
+
+
+def normalize_number(written: str) -> str:
+    """Return a number as Twilio names it on WhatsApp.
+
+    >>> normalize_number("+1 (415) 523-8886")
+    'whatsapp:+14155238886'
+    """
+    number = PUNCTUATION.sub("", written).removeprefix(WHATSAPP_PREFIX)
+    if not E164.fullmatch(number):
+        raise ValueError("give the number in international form, for example whatsapp:+14155238886")
+    return WHATSAPP_PREFIX + number
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host name means this machine.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "localhost", "api.twilio.com", None)]
+    [True, True, False, False]
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _guarded_url(url: str) -> str:
+    """Refuse an address over which the auth token would travel in the clear."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise ValueError("the auth token travels over this address: use https (http only for a stand-in on loopback)")
+    return url.rstrip("/")
+
+
+Token = Annotated[SecretStr, Field(min_length=1)]
+
+
+class AccountSettings(BaseModel):
+    """One WhatsApp sender of one Twilio account."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account_sid: str = Field(pattern=r"^AC[0-9A-Za-z]+$")
+    auth_token: Token
+    """The primary Auth Token: signs webhooks and opens the REST API."""
+    number: Annotated[str, AfterValidator(normalize_number)]
+    """Our sender, `whatsapp:+E164`; the prefix and punctuation are put right when missing or superfluous."""
+    messaging_service_sid: str | None = Field(default=None, pattern=r"^MG[0-9A-Za-z]+$")
+    """When set, the service picks the sender."""
+    previous_auth_token: Token | None = None
+    """Accepted on webhooks while the token is being rotated; never used to send."""
+    api_url: Annotated[str, AfterValidator(_guarded_url)] = "https://api.twilio.com"

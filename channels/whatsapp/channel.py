@@ -1,0 +1,139 @@
+"""WhatsApp by Twilio as a channel: joins verify, normalize, render and the client."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from aiohttp import web
+
+from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.http import headers_of, read_body, try_later
+from channels.whatsapp import normalize, render
+from channels.whatsapp.account import AccountSettings
+from channels.whatsapp.client import TwilioClient
+from channels.whatsapp.doctor import examine
+from channels.whatsapp.normalize import NAME
+from channels.whatsapp.payloads import form_fields
+from channels.whatsapp.verify import SIGNATURE_HEADER, origins_of, verify_signature
+from core.errors import InvalidSignature, MalformedPayload, StoreUnavailable
+from core.events import Address, Event
+from core.ids import AccountName, ConversationId, OutId
+from core.ports import Escape, Words
+from core.replies import ApiCall, Receipt, Reply
+
+OUT_ID_HEADER = "x-frontdesk-out-id"
+"""Under which a status callback keeps the out id of its path, in the inbox."""
+KEPT_HEADERS = ("content-type", "i-twilio-idempotency-token")
+NOTHING_TO_SAY = "<Response/>"
+"""TwiML for "no reply": any other text would be sent to the person (W8)."""
+OUT_ID = "{out_id:[A-Za-z0-9_-]{1,64}}"
+
+
+class WhatsAppChannel:
+    """One Twilio sender."""
+
+    name = NAME
+    capabilities = Capabilities(max_text=render.MAX_TEXT, text_unit="utf16_units", unknown_sends="provable")
+    escapes: Mapping[str, Escape] = render.ESCAPES
+
+    def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
+        self.account = account
+        self._settings = settings
+        self._resources = resources
+        self._path = f"/whatsapp/{account}"
+        self._public_url = resources.public_url.rstrip("/")
+        self._origins = origins_of(self._public_url)
+        tokens = (settings.auth_token, settings.previous_auth_token)
+        self._tokens = tuple(token.get_secret_value().encode() for token in tokens if token is not None)
+        self.client = TwilioClient(settings)
+
+    def identify(self, inbound: Inbound) -> DeliveryKey:
+        """Name a payload by its MessageSid."""
+        return DeliveryKey(normalize.identify(inbound.body, inbound.account))
+
+    def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
+        """Translate a form."""
+        out_id = inbound.headers.get(OUT_ID_HEADER)
+        number = self._settings.number
+        return normalize.normalize(
+            normalize.Webhook(inbound.account, number, inbound.body, inbound.received_at, out_id)
+        )
+
+    def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+        """Write texts of at most 1600 characters, choices as a numbered list."""
+        settings = self._settings
+        return render.render(
+            reply, words, address, number=settings.number, messaging_service_sid=settings.messaging_service_sid
+        )
+
+    async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
+        """Create one message; the out id travels in the status callback's path."""
+        callback = f"{self._public_url}{self._path}/status/{out_id}"
+        return await self.client.create(call.params, out_id=out_id, status_callback=callback)
+
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+        """Look among the messages that Twilio lists, and among the status callbacks seen here."""
+        return await self.client.find(call.params, out_id=out_id, since=since)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Receive messages and status callbacks."""
+        return [
+            web.post(self._path, self._receive),
+            web.post(f"{self._path}/status", self._receive),
+            web.post(f"{self._path}/status/{OUT_ID}", self._receive),
+        ]
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        body = await read_body(request)
+        try:
+            self._verify(request, body)
+            await self._resources.accept(self._inbound(request, body))
+        except InvalidSignature:
+            return web.Response(status=401)
+        except StoreUnavailable:
+            return try_later()
+        if out_id := request.match_info.get("out_id"):
+            self._remember(body, out_id)
+        return web.Response(text=NOTHING_TO_SAY, content_type="text/xml")
+
+    def _verify(self, request: web.Request, body: bytes) -> None:
+        verify_signature(
+            request.headers.getall(SIGNATURE_HEADER, []),
+            origins=self._origins,
+            target=request.raw_path,
+            body=body,
+            media_type=request.content_type,
+            tokens=self._tokens,
+        )
+
+    def _inbound(self, request: web.Request, body: bytes) -> Inbound:
+        headers = headers_of(request, KEPT_HEADERS)
+        if out_id := request.match_info.get("out_id"):
+            headers[OUT_ID_HEADER] = out_id
+        return Inbound(NAME, self.account, body, self._resources.clock.now(), headers)
+
+    def _remember(self, body: bytes, out_id: str) -> None:
+        """A status callback proves that its send arrived (SEMANTICS section 2)."""
+        try:
+            sid = form_fields(body).get("MessageSid")
+        except MalformedPayload:
+            return
+        if sid:
+            self.client.known.remember(sid, out_id)
+
+    async def listen(self) -> None:
+        """Return at once: Twilio calls us."""
+
+    async def check(self) -> list[Finding]:
+        """Ask for the account and the number, and look at our own address."""
+        return await examine(
+            self.client, f"{NAME}:{self.account}", self._settings.number, self._public_url + self._path
+        )
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self.client.close()
+
+
+def build(account: AccountName, settings: AccountSettings, resources: Resources) -> Channel:
+    """Make the channel of one account."""
+    return WhatsAppChannel(account, settings, resources)

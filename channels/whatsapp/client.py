@@ -1,0 +1,163 @@
+"""Twilio's REST API: create a message, find one again, look at the account."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from twilio.base.exceptions import TwilioException
+
+from channels.whatsapp.account import AccountSettings
+from core.errors import UnknownOutcome
+from core.model import Json
+from core.replies import Receipt
+
+DEADLINE_S = 20.0
+"""From opening the connection to the last byte (SEMANTICS section 6.4, F047)."""
+CLOCK_SKEW = timedelta(seconds=5)
+"""How far Twilio's clock may be behind ours."""
+PAGE_SIZE = 100
+NEWEST = 50
+"""Messages looked through for one that has no send date yet."""
+MAX_LISTED = 500
+TRIAL_PREFIX = "Sent from your Twilio trial account - "
+"""What Twilio puts before every text of a trial account."""
+MAX_REMEMBERED = 10_000
+UNREADABLE = (TwilioException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What the SDK lets out of an answer that is JSON but not Twilio's."""
+
+
+class KnownSids:
+    """Which of our sends a message sid belongs to, as far as this process saw it; bounded."""
+
+    def __init__(self, most: int = MAX_REMEMBERED) -> None:
+        self._most = most
+        self._out_ids: OrderedDict[str, str] = OrderedDict()
+
+    def remember(self, sid: str, out_id: str) -> None:
+        """Keep a pair; the oldest is forgotten when there are too many."""
+        self._out_ids[sid] = out_id
+        if len(self._out_ids) > self._most:
+            self._out_ids.popitem(last=False)
+
+    def sid_of(self, out_id: str) -> str | None:
+        """Return the sid of a send, if it was seen."""
+        return next((sid for sid, owner in self._out_ids.items() if owner == out_id), None)
+
+    def is_free(self, sid: str) -> bool:
+        """Tell whether a sid is not known to belong to any send."""
+        return sid not in self._out_ids
+
+
+class TwilioClient:
+    """The REST calls of one account; each is made once, within a deadline."""
+
+    def __init__(self, settings: AccountSettings, *, deadline_s: float = DEADLINE_S) -> None:
+        # The SDK takes 0.25 s and 30 MB to import: paid by who has a WhatsApp account, when it is built.
+        from twilio.rest import Client
+
+        from channels.whatsapp.transport import Transport
+
+        self._settings = settings
+        self._transport = Transport(settings.api_url, deadline_s)
+        self._client = Client(
+            settings.account_sid,
+            settings.auth_token.get_secret_value(),
+            http_client=self._transport,
+            environment={"TWILIO_EDGE": ""},  # an empty mapping would make the SDK read the process environment
+        )
+        self._client.api.base_url = settings.api_url
+        self._messages = self._client.api.v2010.account.messages
+        self.known = KnownSids()
+
+    async def create(self, params: Mapping[str, Json], *, out_id: str, status_callback: str) -> Receipt:
+        """Send one message; `status_callback` carries the out id back to us.
+
+        Raises:
+            DeliveryError: see `failures.py`.
+        """
+        with reading():
+            message = await self._messages.create_async(**params, status_callback=status_callback)
+            receipt = Receipt(provider_id=message.sid, details={"status": message.status})
+        self.known.remember(receipt.provider_id, out_id)
+        return receipt
+
+    async def find(self, params: Mapping[str, Json], *, out_id: str, since: datetime) -> Receipt | None:
+        """Look for a message that may have been sent; None when it certainly was not.
+
+        Listed twice: by send date, and the newest without that filter, for a queued message may have no send date yet.
+
+        Raises:
+            DeliveryError: Twilio does not answer, or what it lists cannot tell.
+        """
+        if sid := self.known.sid_of(out_id):
+            return Receipt(provider_id=sid)
+        earliest = since.astimezone(UTC) - CLOCK_SKEW
+        parties = {name: params[name] for name in ("to", "from_") if name in params}
+        for window in ({"date_sent_after": earliest, "limit": MAX_LISTED}, {"limit": NEWEST}):
+            listed = await self._list(**parties, **window)
+            if sid := self._pick(listed, str(params["body"]), earliest):
+                self.known.remember(sid, out_id)
+                return Receipt(provider_id=sid)
+        return None
+
+    async def _list(self, **filters: Any) -> list[Any]:
+        with reading():
+            listed: list[Any] = await self._messages.list_async(page_size=PAGE_SIZE, **filters)
+        if len(listed) >= MAX_LISTED:
+            raise UnknownOutcome(f"twilio lists {MAX_LISTED} messages or more: the one sought may lie behind them")
+        return listed
+
+    def _pick(self, listed: list[Any], body: str, earliest: datetime) -> str | None:
+        """Return the sid of the message with this text that is not known to be another send of ours."""
+        ours = [
+            message
+            for message in listed
+            if message.direction != "inbound"
+            and self.known.is_free(message.sid)
+            and (message.date_created is None or message.date_created >= earliest)
+        ]
+        for message in reversed(ours):  # listed newest first: of two equal texts the older was sent first
+            if _same_text(message.body, body):
+                return str(message.sid)
+        if any(not message.body for message in ours):
+            raise UnknownOutcome("twilio lists a message without its text (redacted): it may be the one sought")
+        return None
+
+    async def account_status(self) -> str:
+        """Return `active`, `suspended` or `closed`.
+
+        Raises:
+            DeliveryError: the credentials are refused, or Twilio does not answer.
+        """
+        with reading():
+            account = await self._client.api.v2010.accounts(self._settings.account_sid).fetch_async()
+            return str(account.status)
+
+    async def has_phone_number(self, number: str) -> bool:
+        """Tell whether a number (E.164) is rented in this account; a WhatsApp sender need not be.
+
+        Raises:
+            DeliveryError: Twilio does not answer.
+        """
+        numbers = self._client.api.v2010.account.incoming_phone_numbers
+        with reading():
+            return bool(await numbers.list_async(phone_number=number, limit=1))
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._transport.close()
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Translate what the SDK raises about an answer of an unexpected shape: nothing is known then."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise UnknownOutcome(f"twilio's answer has not the documented shape: {type(error).__name__}") from error
+
+
+def _same_text(listed: str | None, sent: str) -> bool:
+    return (listed or "").removeprefix(TRIAL_PREFIX).strip() == sent.strip()

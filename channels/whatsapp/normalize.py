@@ -1,0 +1,214 @@
+"""Twilio's forms -> events. Pure.
+
+The conversation is named after `From` as Twilio writes it, without `whatsapp:`. Not after `WaId`: it may differ from
+the number that must be answered (W11) and is missing for people who hide theirs (W1). A bare `From` is an SMS, whose
+sender anybody can forge; it gets a thread of its own (`sms:+49...`) and never speaks inside a WhatsApp conversation.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from channels.whatsapp.payloads import MAX_MEDIA, InboundMessage, StatusCallback, form_fields, is_status
+from core.errors import MalformedPayload
+from core.events import Attachment, ChoiceMade, DeliveryStatusChanged, Event, MessageReceived, Sender
+from core.ids import AccountName, ChannelName, EventId, OutId, conversation_id
+
+ADAPTER = "whatsapp/1"
+NAME = ChannelName("whatsapp")
+
+STATUSES: Mapping[str, Literal["sent", "delivered", "read", "failed"]] = {
+    "sent": "sent",
+    "delivered": "delivered",
+    "read": "read",
+    "failed": "failed",
+    "undelivered": "failed",
+    "canceled": "failed",
+}
+"""W25. `accepted`, `scheduled`, `queued`, `sending` and the partial ones say nothing that a person could see."""
+
+Kind = Literal["file", "image", "audio", "voice", "video", "sticker", "location", "contact", "other"]
+KIND_OF_MEDIA: Mapping[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
+"""First half of the media type to what it is."""
+CONTACT_TYPES = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One form as it was journaled: the account's name in the settings, its number, and what came in.
+
+    `out_id` is what Twilio carried back in the path of a status callback.
+    """
+
+    account: AccountName
+    number: str
+    body: bytes
+    received_at: datetime
+    out_id: str | None = None
+
+
+def identify(body: bytes, account: str) -> str:
+    """Name a payload: `tw:{account}:{MessageSid}`, with `:{MessageStatus}` for a status. Never raises.
+
+    >>> identify(b"MessageSid=SM1&MessageStatus=read", "main")
+    'tw:main:SM1:read'
+    """
+    try:
+        fields = form_fields(body)
+    except MalformedPayload:
+        fields = {}
+    sid = fields.get("MessageSid")
+    if sid is None:
+        return f"whatsapp:{account}:sha256:{hashlib.sha256(body).hexdigest()}"
+    return _key(account, sid, fields["MessageStatus"] if is_status(fields) else None)
+
+
+def normalize(webhook: Webhook) -> tuple[Event, ...]:
+    """Translate one webhook; `()` for a status that tells a person nothing.
+
+    Raises:
+        MalformedPayload: not the form that Twilio documents.
+    """
+    fields = form_fields(webhook.body)
+    if is_status(fields):
+        return _status_events(_read(StatusCallback, fields), webhook)
+    message = _read(InboundMessage, fields)
+    if token := message.button_payload or message.list_id:
+        return (_choice(message, token, webhook),)
+    return (_message(message, fields, webhook),)
+
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+def _read(form: type[Form], fields: dict[str, str]) -> Form:
+    try:
+        return form.model_validate(fields)
+    except ValidationError as error:
+        names = sorted({".".join(map(str, problem["loc"])) for problem in error.errors()})
+        raise MalformedPayload(f"missing or unusable: {', '.join(names)}") from error
+
+
+def _key(account: str, sid: str, status: str | None) -> str:
+    key = f"tw:{account}:{sid}"
+    return f"{key}:{status}" if status else key
+
+
+def thread_of_party(party: str) -> str:
+    """Name the conversation with a person after their address.
+
+    >>> [thread_of_party(party) for party in ("whatsapp:+4915112345678", "whatsapp:US.13491208655302741918", "+4930")]
+    ['+4915112345678', 'US.13491208655302741918', 'sms:+4930']
+    """
+    if ":" not in party:
+        return f"sms:{party}"
+    return bare(party)
+
+
+def bare(party: str) -> str:
+    """Return an address without the mark of WhatsApp.
+
+    >>> bare("whatsapp:+4915112345678")
+    '+4915112345678'
+    """
+    return party.removeprefix("whatsapp:")
+
+
+def _common(webhook: Webhook, key: str, person: str, name: str | None = None) -> dict[str, Any]:
+    thread = thread_of_party(person)
+    return {
+        "id": EventId(key),
+        "channel": NAME,
+        "account": webhook.account,
+        "conversation_id": conversation_id(NAME, webhook.account, thread),
+        "sender": Sender(id=thread, display_name=name, verified_by="platform" if ":" in person else "none"),
+        "sent_at": webhook.received_at,  # the webhook carries no time
+        "received_at": webhook.received_at,
+        "adapter": ADAPTER,
+        "raw_ref": key,
+    }
+
+
+def _from_person(message: InboundMessage, webhook: Webhook) -> dict[str, Any]:
+    """Return the common fields; the answer goes to `From` verbatim (W11), from the number that was written to."""
+    common = _common(webhook, _key(webhook.account, message.message_sid, None), message.from_, message.profile_name)
+    return {**common, "address": {"to": message.from_, "from": message.to}}
+
+
+def _choice(message: InboundMessage, token: str, webhook: Webhook) -> ChoiceMade:
+    return ChoiceMade(
+        **_from_person(message, webhook),
+        token=token,
+        label=message.button_text or message.list_title,
+        message_id=message.original_replied_message_sid,
+    )
+
+
+def _message(message: InboundMessage, fields: dict[str, str], webhook: Webhook) -> MessageReceived:
+    return MessageReceived(
+        **_from_person(message, webhook),
+        message_id=message.message_sid,
+        text=message.body or message.button_text or message.list_title or "",
+        attachments=_attachments(message, fields),
+        in_reply_to=message.original_replied_message_sid,
+        automatic="self" if bare(message.from_) == bare(webhook.number) else None,
+    )
+
+
+def _attachments(message: InboundMessage, fields: dict[str, str]) -> tuple[Attachment, ...]:
+    found = _media(message, fields)
+    if message.latitude is not None and message.longitude is not None:
+        found.append(_location(message, message.latitude, message.longitude))
+    if not found and not message.body and message.message_type not in (None, "text", "button", "interactive"):
+        # Twilio hands over what it cannot carry (polls, view-once pictures) as nothing but its type.
+        found.append(Attachment(reference=message.message_sid, kind="other", details={"type": message.message_type}))
+    return tuple(found)
+
+
+def _media(message: InboundMessage, fields: dict[str, str]) -> list[Attachment]:
+    """Collect what is there, whatever `NumMedia` says; nothing is fetched (W9)."""
+    return [
+        Attachment(reference=url, media_type=media_type, kind=_kind(media_type, message.message_type))
+        for url, media_type in (
+            (fields.get(f"MediaUrl{index}"), fields.get(f"MediaContentType{index}")) for index in range(MAX_MEDIA)
+        )
+        if url is not None
+    ]
+
+
+def _kind(media_type: str | None, message_type: str | None) -> Kind:
+    if message_type == "sticker":
+        return "sticker"
+    if message_type == "contacts" or media_type in CONTACT_TYPES:
+        return "contact"
+    return KIND_OF_MEDIA.get((media_type or "").partition("/")[0], "file")
+
+
+def _location(message: InboundMessage, latitude: float, longitude: float) -> Attachment:
+    told = {"label": message.label, "address": message.address}
+    return Attachment(
+        reference=f"geo:{latitude},{longitude}",
+        kind="location",
+        name=message.label,
+        details={"latitude": latitude, "longitude": longitude, **{name: text for name, text in told.items() if text}},
+    )
+
+
+def _status_events(callback: StatusCallback, webhook: Webhook) -> tuple[Event, ...]:
+    status = STATUSES.get(callback.message_status)
+    if status is None:
+        return ()
+    key = _key(webhook.account, callback.message_sid, callback.message_status)
+    return (
+        DeliveryStatusChanged(
+            **_common(webhook, key, callback.to),
+            status=status,
+            provider_id=callback.message_sid,
+            out_id=OutId(webhook.out_id) if webhook.out_id else None,
+            error_code=callback.error_code,
+        ),
+    )

@@ -1,0 +1,338 @@
+"""The bot: (conversation, event, now, results of actions) -> Turn. This file reads like the story of a turn.
+
+An event that needs nothing is ignored with a reason. Otherwise: what was said (`hear`); who owns the conversation;
+then down the ladder until something speaks: a choice or command, the flow that is going on, an intent or an article,
+a question which of two was meant, the fallback, a person. Nothing in here looks at the channel, reads a clock or waits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.conversation import RECENT_EVENTS, ActionWanted, Conversation, Handoff, Session, Trace, Turn
+from core.dialogue.choices import offered, token
+from core.dialogue.desk import Desk
+from core.dialogue.draft import Draft, Saying
+from core.dialogue.engine import Results, ask, ended, may_ask, start, walk
+from core.dialogue.flows import Collect, Flow, HandoffReason
+from core.dialogue.hearing import Heard, hear, why_ignored
+from core.dialogue.intents import Intent
+from core.events import Event
+from core.handoff.ownership import to_bot, to_queue
+from core.handoff.summary import summarize
+from core.knowledge.articles import Article
+from core.knowledge.library import Library
+from core.model import Json
+from core.ports import Understander
+from core.replies import Choice, Reply
+from core.understanding import IntentScore
+
+FALLBACKS = ("fallback", "fallback_again", "fallback_offer_person")
+"""What is said to the first, second, third text in a row that is not understood; then a person takes over (row 104)."""
+HANDOFF_NOTICES: dict[HandoffReason, str] = {
+    "customer_request": "handoff_requested",
+    "repeated_fallback": "handoff_not_understood",
+}
+OTHER_HANDOFF_NOTICE = "handoff_taken_over"
+ENGINE_TEMPLATES = frozenset(
+    {"article", "clarify", "cancelled", "back_with_bot", "choice_expired", "empty_message", "voice_not_understood"}
+    | {"attachment_not_understood", OTHER_HANDOFF_NOTICE, *FALLBACKS, *HANDOFF_NOTICES.values()}
+)
+"""Every template that is named by code rather than by content."""
+CERTAIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a decision rests on."""
+
+    session: Session
+    heard: Heard
+    now: datetime
+    results: Results
+
+
+class Bot:
+    """One desk's bot; satisfies `core.ports.Responder`."""
+
+    def __init__(self, desk: Desk, understander: Understander, library: Library) -> None:
+        self.desk = desk
+        self._understander = understander
+        self._library = library
+        person = desk.by_automation("human")
+        self._person = person.name if person else None
+
+    def respond(self, conversation: Conversation, event: Event, now: datetime, results: Results) -> Turn | ActionWanted:
+        """Take one turn, or name the action whose result is missing; then call again with that result added."""
+        if (reason := why_ignored(conversation, event)) is not None:
+            return self._ignore(conversation, event, reason)
+        conversation = self._meet(conversation, event)
+        heard = hear(conversation, event, now, self.desk, self._understander)
+        if conversation.owner != "bot":
+            return self._beside_people(conversation, event, heard, now)
+        session = conversation.session
+        session = session.model_copy(update={"slots": {**session.slots, **heard.slots}})
+        draft = self._decide(Scene(session, heard, now, results))
+        if isinstance(draft, ActionWanted):
+            return draft
+        return self._finish(conversation, event, heard, draft, now)
+
+    def _ignore(self, conversation: Conversation, event: Event, reason: str) -> Turn:
+        trace = Trace(event_id=event.id, rung="silent", content_version=self.desk.content_version)
+        return Turn(conversation=conversation, trace=trace, ignored=reason)
+
+    def _meet(self, conversation: Conversation, event: Event) -> Conversation:
+        """Note who writes, from where, and in which language."""
+        session = conversation.session
+        spoken = (event.locale or "").replace("_", "-").split("-")[0].lower()
+        language = spoken if spoken in self.desk.languages else session.language or self.desk.languages[0]
+        return conversation.model_copy(
+            update={
+                "address": event.address or conversation.address,
+                "recent": (*conversation.recent, event.id)[-RECENT_EVENTS:],
+                "customer_name": event.sender.display_name or conversation.customer_name,
+                "session": session.model_copy(update={"turns": session.turns + 1, "language": language}),
+            }
+        )
+
+    # Beside people: the bot is silent until the customer asks for it.
+
+    def _beside_people(self, conversation: Conversation, event: Event, heard: Heard, now: datetime) -> Turn:
+        if not self._wants_bot(heard):
+            return self._finish(conversation, event, heard, Draft(conversation.session, "silent"), now)
+        conversation = to_bot(conversation)
+        draft = self._reply("back_with_bot", Draft(conversation.session, "flow"), menu=True)
+        return self._finish(conversation, event, heard, draft, now)
+
+    def _wants_bot(self, heard: Heard) -> bool:
+        back = self.desk.by_automation("return")
+        if back is None:
+            return False
+        best = heard.understanding.intent
+        return heard.picked == back.name or (best.name == back.name and best.confidence >= self.desk.thresholds.sure)
+
+    # The ladder.
+
+    def _decide(self, scene: Scene) -> Draft | ActionWanted:
+        if scene.heard.trouble is not None:
+            return self._in_trouble(scene, scene.heard.trouble)
+        if scene.heard.picked is not None:
+            done = self._follow(scene, scene.heard.picked, CERTAIN) or self._fall_back(scene)
+            return self._come_back(scene, done)
+        if (pending := self._pending(scene.session)) is not None:
+            return self._go_on(scene, *pending)
+        return self._understand(scene) or self._clarify(scene) or self._fall_back(scene)
+
+    def _in_trouble(self, scene: Scene, template: str) -> Draft | ActionWanted:
+        """Answer what holds no words, then come back to the open question."""
+        nothing_open = self._pending(scene.session) is None
+        return self._come_back(scene, self._reply(template, Draft(scene.session, "fallback"), menu=nothing_open))
+
+    def _pending(self, session: Session) -> tuple[Flow, Collect] | None:
+        """Return what the bot waits for; None also when the content no longer knows that step."""
+        if session.position is None or (flow := self.desk.flow(session.position.flow)) is None:
+            return None
+        step = next((step for step in flow.collects if step.id == session.position.step), None)
+        return (flow, step) if step is not None else None
+
+    def _go_on(self, scene: Scene, flow: Flow, step: Collect) -> Draft | ActionWanted:
+        """Take an answer to the open question; anything else that is understood is answered first (row 107)."""
+        if any(collect.slot in scene.heard.slots for collect in flow.collects):
+            draft = Draft(scene.session, "flow").remember(fallbacks=0)
+            return walk(flow, step.id, draft, scene.results, self._person)
+        other = self._understand(scene, at_least=self.desk.thresholds.sure)
+        if other is None:
+            return ask(flow, step, Draft(scene.session, "flow"), self._person)
+        return self._come_back(scene, other)
+
+    def _come_back(self, scene: Scene, done: Draft | ActionWanted) -> Draft | ActionWanted:
+        """Come back to the open question after something else, as long as there are new words for it."""
+        pending = self._pending(scene.session)
+        if pending is None or isinstance(done, ActionWanted) or _moved_on(done, scene.session):
+            return done
+        flow, step = pending
+        return ask(flow, step, done, self._person) if may_ask(step, done.session) else done
+
+    def _understand(self, scene: Scene, at_least: float | None = None) -> Draft | ActionWanted | None:
+        """Follow a sure intent, else an article that answers, else an intent that is likely and stands alone."""
+        limits = self.desk.thresholds
+        ranked = self.desk.ranked(scene.heard.understanding)
+        best = ranked[0] if ranked else None
+        if best is not None and best.confidence >= limits.sure and (done := self._take(scene, best)) is not None:
+            return done
+        if (answer := self._search(scene)) is not None:
+            return answer
+        enough = limits.intent if at_least is None else at_least
+        if best is not None and best.confidence >= enough and not self._is_close(ranked):
+            return self._take(scene, best)
+        return None
+
+    def _take(self, scene: Scene, score: IntentScore) -> Draft | ActionWanted | None:
+        return self._follow(scene, score.name, score.confidence)
+
+    def _follow(self, scene: Scene, name: str, confidence: float) -> Draft | ActionWanted | None:
+        """Do what the desk does about an intent; None when it can do nothing."""
+        if (intent := self.desk.intent(name)) is None:
+            return None
+        session = scene.session.model_copy(update={"fallbacks": 0})
+        if intent.automation in ("flow", "article", "knowledge"):
+            session = session.model_copy(update={"last_intent": name})
+        draft = Draft(session, "flow", confidence=confidence)
+        match intent.automation:
+            case "flow":
+                return self._start(scene, intent, draft)
+            case "article":
+                return self._recite(scene, intent, draft)
+            case "knowledge":
+                return self._search(scene)
+            case "reply":
+                return self._reply(intent.use or "", draft, menu=intent.offer_menu)
+            case "human":
+                return draft.hand_off("customer_request")
+            case "cancel":
+                return self._cancel(draft)
+            case "return":
+                return self._reply("back_with_bot", draft, menu=True)
+            case _:
+                return None
+
+    def _start(self, scene: Scene, intent: Intent, draft: Draft) -> Draft | ActionWanted | None:
+        flow = self.desk.flow(intent.use or "")
+        return start(flow, draft, scene.results, self._person) if flow is not None else None
+
+    def _recite(self, scene: Scene, intent: Intent, draft: Draft) -> Draft | None:
+        """Give the article of an intent. A risky matter without a valid source goes to a person (promise 2)."""
+        article = self._library.article(intent.use or "", scene.now)
+        if article is not None:
+            return self._answer_with(article, draft, draft.confidence or 0.0)
+        return draft.hand_off("policy") if intent.risk == "high" else None
+
+    def _search(self, scene: Scene) -> Draft | None:
+        """Answer from an article that knows enough of the question; never below the threshold (row 111)."""
+        hit = self._library.search(scene.heard.text, scene.now)
+        if hit is None or hit.score < self.desk.thresholds.knowledge:
+            return None
+        return self._answer_with(hit.article, Draft(scene.session, "faq").remember(fallbacks=0), hit.score)
+
+    def _answer_with(self, article: Article, draft: Draft, confidence: float) -> Draft:
+        offer = (self._person,) if article.risk == "high" and self._person is not None else ()
+        context = {"title": article.title, "text": article.text, "source": article.source}
+        answered = draft.say("article", dict(context), offer=offer)
+        return Draft(answered.session, "faq", answered.sayings, confidence=confidence, article=article.id)
+
+    def _cancel(self, draft: Draft) -> Draft:
+        pending = self._pending(draft.session)
+        left = ended(pending[0], draft) if pending is not None else draft.remember(position=None)
+        return self._reply("cancelled", left, menu=True)
+
+    def _is_close(self, ranked: Sequence[IntentScore]) -> bool:
+        limits = self.desk.thresholds
+        return len(ranked) > 1 and ranked[0].confidence - ranked[1].confidence < limits.close
+
+    def _clarify(self, scene: Scene) -> Draft | None:
+        """Ask which of two was meant, when both are worth a question and neither leads (row 103)."""
+        two = [
+            score
+            for score in self.desk.ranked(scene.heard.understanding)[:2]
+            if score.confidence >= self.desk.thresholds.clarify and self._may_offer(score.name)
+        ]
+        if len(two) < 2 or not self._is_close(two):
+            return None
+        draft = Draft(scene.session, "clarify", confidence=two[0].confidence)
+        return draft.say("clarify", offer=tuple(score.name for score in two), kind="question")
+
+    def _may_offer(self, name: str) -> bool:
+        intent = self.desk.intent(name)
+        return intent is not None and intent.label is not None
+
+    def _fall_back(self, scene: Scene) -> Draft:
+        """Say what the desk can do, then in other words, then offer a person, then hand off (rows 104 and 124)."""
+        failures = scene.session.fallbacks
+        draft = Draft(scene.session, "fallback").remember(fallbacks=failures + 1)
+        if failures >= len(FALLBACKS):
+            return draft.hand_off("repeated_fallback")
+        is_last = failures == len(FALLBACKS) - 1
+        return self._reply(FALLBACKS[failures], draft, menu=not is_last, person=is_last)
+
+    def _reply(self, template: str, draft: Draft, *, menu: bool = False, person: bool = False) -> Draft:
+        """Say something that may list what the desk can do, or offer a person."""
+        offer = self.desk.menu if menu else ()
+        if person and self._person is not None:
+            offer = (*offer, self._person)
+        return draft.say(template, {"abilities": list[Json](self._labels(self.desk.menu, draft.session))}, offer=offer)
+
+    def _labels(self, intents: Sequence[str], session: Session) -> list[str]:
+        known = (self.desk.intent(name) for name in intents)
+        return [intent.label_in(session.language) for intent in known if intent is not None]
+
+    # The end of the turn.
+
+    def _finish(self, conversation: Conversation, event: Event, heard: Heard, draft: Draft, now: datetime) -> Turn:
+        """Turn the draft into the new state, the replies, and the reasons for both."""
+        handoff = None
+        if draft.handoff is not None:
+            handoff = self._hand_over(heard, draft, draft.handoff)
+            conversation, draft = to_queue(conversation), self._notice(draft, draft.handoff)
+        replies = self._replies(conversation, event, draft)
+        choices = [choice for reply in replies for choice in reply.choices]
+        kept = () if heard.picked is not None else draft.session.offered
+        session = draft.session.model_copy(update={"offered": offered(kept, choices, now)})
+        return Turn(
+            conversation=conversation.model_copy(update={"session": session}),
+            replies=replies,
+            handoff=handoff,
+            trace=self._trace(event, heard, draft),
+        )
+
+    def _hand_over(self, heard: Heard, draft: Draft, reason: HandoffReason) -> Handoff:
+        matter = self._labels((draft.session.last_intent or "",), draft.session)
+        summary = summarize(matter[0] if matter else None, heard.text)
+        return Handoff(reason=reason, summary=summary, collected=draft.session.slots)
+
+    def _notice(self, draft: Draft, reason: HandoffReason) -> Draft:
+        back = self.desk.by_automation("return")
+        offer = (back.name,) if back is not None and back.label is not None else ()
+        template = HANDOFF_NOTICES.get(reason, OTHER_HANDOFF_NOTICE)
+        said = draft.say(template, offer=offer, kind="handoff_notice").remember(position=None, fallbacks=0)
+        return said.ruled_by("handoff")
+
+    def _replies(self, conversation: Conversation, event: Event, draft: Draft) -> tuple[Reply, ...]:
+        replies: list[Reply] = []
+        index = 0
+        for saying in draft.sayings:
+            choices = self._choices(saying, event, index, draft.session)
+            index += len(choices)
+            context = {**saying.context, "name": conversation.customer_name}
+            replies.append(Reply(template=saying.template, context=context, choices=choices, kind=saying.kind))
+        return tuple(replies)
+
+    def _choices(self, saying: Saying, event: Event, start: int, session: Session) -> tuple[Choice, ...]:
+        labels = self._labels(saying.offer, session)
+        names = [name for name in saying.offer if self.desk.intent(name) is not None]
+        return tuple(
+            Choice(token=token(event.id, start + place), label=label, value=name)
+            for place, (name, label) in enumerate(zip(names, labels, strict=True))
+        )
+
+    def _trace(self, event: Event, heard: Heard, draft: Draft) -> Trace:
+        best = heard.understanding.intent
+        entities = {entity.name: entity.value for entity in reversed(heard.understanding.entities)}
+        return Trace(
+            event_id=event.id,
+            intent=heard.picked or (best.name if heard.understanding.intents else None),
+            confidence=best.confidence if draft.confidence is None else draft.confidence,
+            entities=entities,
+            rung=draft.rung,
+            flow=draft.flow,
+            step=draft.step,
+            templates=tuple(saying.template for saying in draft.sayings),
+            actions=dict(draft.actions),
+            article=draft.article,
+            handoff=draft.handoff,
+            content_version=self.desk.content_version,
+        )
+
+
+def _moved_on(draft: Draft, before: Session) -> bool:
+    """Tell whether a turn inside a flow took it further, left it, or handed it off."""
+    return draft.flow is not None or draft.handoff is not None or draft.session.position != before.position

@@ -1,0 +1,126 @@
+"""A conversation with a person, and the turn that moves it on."""
+
+from typing import Literal
+
+from core.events import Address
+from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId
+from core.model import AwareDatetime, Json, Model
+from core.replies import Choice, Reply
+from core.understanding import Rung
+
+RECENT_EVENTS = 64
+"""Event ids a conversation remembers, so that a turn whose mark in the inbox was lost is not taken twice."""
+
+Owner = Literal["bot", "queue", "agent"]
+
+
+class FlowPosition(Model):
+    """Where in a flow a conversation stands."""
+
+    flow: str
+    step: str
+
+
+class OfferedChoice(Model):
+    """A choice that was put before the person and may still be picked."""
+
+    choice: Choice
+    expires_at: AwareDatetime
+
+
+class Session(Model):
+    """What the bot remembers between two turns."""
+
+    position: FlowPosition | None = None
+    slots: dict[str, str] = {}
+    asked: dict[str, int] = {}
+    """How often each slot or clarification was asked, so that nothing is asked twice in the same words."""
+    offered: tuple[OfferedChoice, ...] = ()
+    last_intent: str | None = None
+    last_action: str | None = None
+    fallbacks: int = 0
+    """Turns in a row that were not understood."""
+    turns: int = 0
+    language: str | None = None
+    tone: str | None = None
+
+
+class Conversation(Model):
+    """The unit of consistency: one document, changed by one compare-and-set per turn."""
+
+    id: ConversationId
+    desk: DeskName
+    channel: ChannelName
+    account: AccountName
+    version: int = 0
+    """Turns committed so far; 0 means that nothing was committed yet."""
+    owner: Owner = "bot"
+    epoch: int = 0
+    """Counts changes of owner; a reply planned in an older epoch is not sent."""
+    address: Address = {}
+    """Where replies go; taken from the latest event."""
+    session: Session = Session()
+    recent: tuple[EventId, ...] = ()
+    customer_name: str | None = None
+
+    def remembers(self, event: EventId) -> bool:
+        """Tell whether the turn of this event is already in the state."""
+        return event in self.recent
+
+
+class ActionWanted(Model):
+    """The bot needs something from outside before it can finish its turn."""
+
+    key: str
+    """Names this use of the action inside the turn; the result comes back under it."""
+    action: str
+    arguments: dict[str, Json] = {}
+
+
+class ActionResult(Model):
+    """What an action came to. `unavailable` means that the system behind it did not answer properly."""
+
+    outcome: Literal["ok", "not_found", "refused", "unavailable"]
+    data: dict[str, Json] = {}
+    latency_ms: float = 0.0
+
+
+class Handoff(Model):
+    """The bot gives the conversation to people."""
+
+    reason: Literal[
+        "customer_request", "repeated_fallback", "action_unavailable", "urgent", "frustrated", "policy", "error"
+    ]
+    summary: str
+    collected: dict[str, str] = {}
+
+
+class Trace(Model):
+    """Why the bot said what it said: stored with every turn, shown by `frontdesk chat --trace`."""
+
+    event_id: EventId
+    intent: str | None = None
+    confidence: float | None = None
+    entities: dict[str, str] = {}
+    rung: Rung
+    flow: str | None = None
+    step: str | None = None
+    templates: tuple[str, ...] = ()
+    actions: dict[str, str] = {}
+    """Action name to outcome."""
+    article: str | None = None
+    handoff: str | None = None
+    """The reason, when the turn handed off."""
+    content_version: str = ""
+    latency_ms: float = 0.0
+    """From the claim of the event to the decision, measured by the hub."""
+
+
+class Turn(Model):
+    """One event taken: the new state, what to say, and why. `ignored` says why nothing was done."""
+
+    conversation: Conversation
+    replies: tuple[Reply, ...] = ()
+    handoff: Handoff | None = None
+    trace: Trace
+    ignored: str | None = None

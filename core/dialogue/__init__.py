@@ -1,0 +1,1 @@
+"""Flows, choices and the patterns around them."""

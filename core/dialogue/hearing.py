@@ -1,0 +1,114 @@
+"""What an event tells us, whichever way it was told: typed, pressed, commanded, or not told at all."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.conversation import Conversation
+from core.dialogue.choices import picked_by_text, picked_by_token
+from core.dialogue.desk import Desk
+from core.events import ChoiceMade, CommandGiven, ConversationOpened, Event, MessageReceived
+from core.ports import Understander
+from core.understanding import Understanding
+
+TYPED_COMMAND = re.compile(r"/(\w{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
+"""`/help` typed where the platform has no commands; `/help@our_bot` as Telegram writes it in groups."""
+OPENING_COMMAND = "start"
+"""Opening a conversation says the same as this command."""
+LOST_COMMAND = "help"
+"""What a command means that nobody knows and that carries no words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the person told us."""
+
+    understanding: Understanding
+    picked: str | None = None
+    """The intent that was chosen beyond doubt: by button, number, label or command."""
+    trouble: str | None = None
+    """The template that says why nothing can be understood."""
+    slots: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Return the person's own words."""
+        return self.understanding.text
+
+
+def why_ignored(conversation: Conversation, event: Event) -> str | None:
+    """Return why an event needs nothing from the bot, or None when it does."""
+    if conversation.remembers(event.id):
+        return "already_taken"
+    match event:
+        case MessageReceived(automatic=str() as machine):
+            return f"automatic:{machine}"
+        case MessageReceived(addressed="ambient"):
+            return "ambient"
+        case MessageReceived(addressed="thread") if conversation.version == 0:
+            return "not_addressed"
+        case ConversationOpened() if conversation.version > 0:
+            return "already_open"
+        case MessageReceived() | ChoiceMade() | CommandGiven() | ConversationOpened():
+            return None
+        case _:
+            return event.kind
+
+
+def hear(conversation: Conversation, event: Event, now: datetime, desk: Desk, understander: Understander) -> Heard:
+    """Read an event that is not ignored."""
+    match event:
+        case ChoiceMade():
+            choice = picked_by_token(conversation.session.offered, event.token, now)
+            if choice is None:
+                return Heard(Understanding(text=event.label or ""), trouble="choice_expired")
+            return Heard(Understanding(text=choice.label), picked=choice.value)
+        case CommandGiven():
+            return _hear_command(event.name, event.arguments, desk, understander)
+        case MessageReceived():
+            return _hear_message(conversation, event, now, desk, understander)
+        case _:
+            return _hear_command(OPENING_COMMAND, "", desk, understander)
+
+
+def _hear_command(name: str, arguments: str, desk: Desk, understander: Understander) -> Heard:
+    intent = desk.by_command(name.lower())
+    if intent is None and arguments.strip():
+        return _understood(arguments, desk, understander)
+    intent = intent or desk.by_command(LOST_COMMAND)
+    return Heard(Understanding(text=arguments), picked=intent.name if intent else None)
+
+
+def _hear_message(
+    conversation: Conversation, event: MessageReceived, now: datetime, desk: Desk, understander: Understander
+) -> Heard:
+    if command := TYPED_COMMAND.fullmatch(event.text.strip()):
+        return _hear_command(command[1], command[2] or "", desk, understander)
+    text = _words_of(conversation, event)
+    if not text.strip():
+        return Heard(Understanding(text=""), trouble=_trouble_of(event))
+    heard = _understood(text, desk, understander)
+    if heard.understanding.entities:
+        return heard
+    choice = picked_by_text(conversation.session.offered, text, now)
+    return Heard(heard.understanding, picked=choice.value) if choice is not None else heard
+
+
+def _understood(text: str, desk: Desk, understander: Understander) -> Heard:
+    understanding = understander.understand(text)
+    return Heard(understanding, slots=desk.slots_in(understanding))
+
+
+def _words_of(conversation: Conversation, event: MessageReceived) -> str:
+    """Add the subject of a first mail: the wish often stands there. Later subjects only repeat ours."""
+    if event.subject and conversation.version == 0:
+        return f"{event.subject}\n{event.text}"
+    return event.text
+
+
+def _trouble_of(event: MessageReceived) -> str:
+    """Name the answer to a message without words (row 5: a voice note gets a defined answer)."""
+    if any(attachment.kind in ("voice", "audio") for attachment in event.attachments):
+        return "voice_not_understood"
+    return "attachment_not_understood" if event.attachments else "empty_message"

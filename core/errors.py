@@ -1,0 +1,86 @@
+"""The errors of the hub. A class exists when a caller acts differently on it.
+
+HubError
+|-- ConfigError             at start-up only: say what is wrong and how to mend it
+|-- WebhookError            what a platform sent is answered and dropped
+|   |-- InvalidSignature    answer 401, store nothing
+|   `-- MalformedPayload    keep the raw bytes as quarantined, answer 2xx
+|-- DeliveryError           the outbox decides
+|   |-- RateLimited         not sent: pause this bucket for `retry_after_s`
+|   |-- AccountRefused      not sent: the account's credentials fail; pause the account, one alarm
+|   |-- TemporaryFailure    not sent for certain: try again on the schedule
+|   |-- PermanentFailure    refused for good: FAILED, shown
+|   `-- UnknownOutcome      may have been sent: prove, hold or resend by policy
+`-- StoreError
+    |-- StoreUnavailable    the database did not answer in time
+    `-- VersionConflict     somebody else moved this conversation: throw the work away, take the turn again
+"""
+
+
+class HubError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class ConfigError(HubError):
+    """The configuration cannot be used; the message says what to change."""
+
+
+class WebhookError(HubError):
+    """What a platform sent cannot be used."""
+
+
+class InvalidSignature(WebhookError):
+    """The sender did not prove that it is the platform: answer 401 and store nothing."""
+
+
+class MalformedPayload(WebhookError):
+    """Authentic, but not what the platform documents: quarantine the raw bytes, answer 2xx."""
+
+
+class DeliveryError(HubError):
+    """An api call did not end in a receipt."""
+
+
+class RateLimited(DeliveryError):
+    """The platform refused before acting and asks for a pause.
+
+    Args:
+        retry_after_s: seconds to wait, already clamped by `retry_after_s()` of `core.outbox`.
+    """
+
+    def __init__(self, retry_after_s: float, message: str = "rate limited") -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class AccountRefused(DeliveryError):
+    """The account's credentials are refused (revoked token, wrong password): nothing was sent."""
+
+
+class TemporaryFailure(DeliveryError):
+    """Certainly not sent (refused connection, failed TLS, SMTP 4xx): try again on the schedule."""
+
+
+class PermanentFailure(DeliveryError):
+    """Refused for good; `code` is the platform's own word for it, `unreachable` says the recipient is gone."""
+
+    def __init__(self, message: str, *, code: str = "", unreachable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.unreachable = unreachable
+
+
+class UnknownOutcome(DeliveryError):
+    """The request may have reached the platform and no answer says what became of it."""
+
+
+class StoreError(HubError):
+    """The store could not do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The database did not answer in time; nothing is known to be written."""
+
+
+class VersionConflict(StoreError):
+    """Another worker moved this conversation on, or the lease was lost: drop the work and reload."""

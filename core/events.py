@@ -1,0 +1,187 @@
+"""What happened, in our words: the one event model behind every channel.
+
+An `Event` is made by a channel's `normalize` and never changes. Its `id` comes from the platform's own ids and is the
+same under redelivery, so it is also the idempotency key. The union is versioned; `frontdesk schema` prints its schema.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from core.ids import AccountName, ChannelName, ConversationId, EventId, OutId
+from core.model import AwareDatetime, Json, Model
+
+Address = dict[str, str]
+"""Where a reply goes, in the channel's own terms (Slack: channel and thread_ts). Opaque outside that channel."""
+
+Automatic = Literal[
+    "self", "bot", "auto_reply", "auto_generated", "bounce", "list", "feedback_report", "read_receipt", "challenge"
+]
+"""Which machine wrote a message. Machines are recorded and never answered."""
+
+Addressing = Literal["direct", "thread", "ambient"]
+"""`direct`: meant for us (direct message, mention, mail, command). `thread`: only where we already take part.
+`ambient`: people talking to each other."""
+
+
+class Sender(Model):
+    """Who wrote: the platform's id, and how far that id is proven."""
+
+    id: str
+    display_name: str | None = None
+    verified_by: Literal["platform", "signed_token", "none"] = "platform"
+    """`none`: the id is only claimed, as the From of a mail is."""
+
+
+class Attachment(Model):
+    """A file somebody sent: a reference and what the platform claims about it. Never fetched here, never trusted."""
+
+    reference: str
+    """The platform's id or URL, without any credential."""
+    media_type: str | None = None
+    name: str | None = None
+    size_bytes: int | None = None
+    kind: Literal["file", "image", "audio", "voice", "video", "sticker", "location", "contact", "other"] = "file"
+    details: dict[str, Json] = {}
+    """What the kind needs: latitude and longitude of a location, the name of a contact."""
+
+
+class EventBase(Model):
+    """The fields of every event."""
+
+    schema_version: Literal[1] = 1
+    id: EventId
+    """Stable under redelivery; built from the platform's ids."""
+    channel: ChannelName
+    account: AccountName
+    """Our identity there, by its name in the settings: workspace, bot, number, mailbox, widget."""
+    conversation_id: ConversationId
+    """`{channel}:{account}:{thread}`."""
+    sender: Sender
+    sent_at: AwareDatetime
+    """The sender's clock, as the platform reports it."""
+    received_at: AwareDatetime
+    """Our clock."""
+    locale: str | None = None
+    """BCP 47, as the platform reports it; a hint, not a language detection."""
+    address: Address = {}
+    adapter: str
+    """Adapter and version that made the event: `slack/1`."""
+    raw_ref: str | None = None
+    """The inbox row that holds the raw bytes."""
+
+
+class MessageReceived(EventBase):
+    """Somebody wrote, with or without files."""
+
+    kind: Literal["message"] = "message"
+    message_id: str
+    text: str = ""
+    """What the person wrote now; a mail's quoted history is cut."""
+    full_text: str | None = None
+    """The whole text where `text` is a cut of it."""
+    subject: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    in_reply_to: str | None = None
+    """The platform id of the message that is quoted or replied to."""
+    addressed: Addressing = "direct"
+    automatic: Automatic | None = None
+
+
+class ChoiceMade(EventBase):
+    """Somebody pressed a button or picked from a list."""
+
+    kind: Literal["choice"] = "choice"
+    token: str
+    """What we put into the button."""
+    label: str | None = None
+    message_id: str | None = None
+    """The message that carried the button."""
+
+
+class CommandGiven(EventBase):
+    """Somebody used a platform command: `/start`, a Slack slash command."""
+
+    kind: Literal["command"] = "command"
+    name: str
+    """Without the slash, lower case."""
+    arguments: str = ""
+
+
+class MessageEdited(EventBase):
+    """A message has a new text."""
+
+    kind: Literal["edited"] = "edited"
+    message_id: str
+    text: str
+    automatic: Automatic | None = None
+
+
+class MessageDeleted(EventBase):
+    """A message was taken back."""
+
+    kind: Literal["deleted"] = "deleted"
+    message_id: str
+
+
+class ReactionChanged(EventBase):
+    """Somebody set or removed reactions on a message."""
+
+    kind: Literal["reaction"] = "reaction"
+    message_id: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class ConversationOpened(EventBase):
+    """Somebody opened the conversation without writing yet (widget opened, app home, Start pressed by a link)."""
+
+    kind: Literal["opened"] = "opened"
+    payload: str | None = None
+    """What the link or widget carried along."""
+
+
+class MembershipChanged(EventBase):
+    """Somebody, perhaps we, joined or left."""
+
+    kind: Literal["membership"] = "membership"
+    member_id: str
+    change: Literal["joined", "left"]
+    is_us: bool = False
+
+
+class ReachabilityChanged(EventBase):
+    """The person blocked us, opted out, or came back."""
+
+    kind: Literal["reachability"] = "reachability"
+    change: Literal["blocked", "unblocked", "opted_out", "opted_in"]
+
+
+class DeliveryStatusChanged(EventBase):
+    """The platform tells what became of something we sent."""
+
+    kind: Literal["delivery_status"] = "delivery_status"
+    status: Literal["sent", "delivered", "read", "failed"]
+    provider_id: str
+    """The platform's id of our message."""
+    out_id: OutId | None = None
+    """Our own id where the platform carries it back."""
+    error_code: str | None = None
+
+
+Event = Annotated[
+    MessageReceived
+    | ChoiceMade
+    | CommandGiven
+    | MessageEdited
+    | MessageDeleted
+    | ReactionChanged
+    | ConversationOpened
+    | MembershipChanged
+    | ReachabilityChanged
+    | DeliveryStatusChanged,
+    Field(discriminator="kind"),
+]
+
+EVENT_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+"""Validates and serialises any event; the source of the published JSON Schema."""

@@ -1,0 +1,58 @@
+"""The names of things: what identifies a channel, an account, a conversation, an event, a reply."""
+
+import base64
+import hashlib
+from typing import NewType
+
+ChannelName = NewType("ChannelName", str)
+AccountName = NewType("AccountName", str)
+ConversationId = NewType("ConversationId", str)
+EventId = NewType("EventId", str)
+OutId = NewType("OutId", str)
+DeskName = NewType("DeskName", str)
+
+OUT_ID_CHARS = 26  # 130 bits of a SHA-256 in base32: short enough for a Message-ID, a URL path, a metadata field
+
+
+def conversation_id(channel: str, account: str, thread: str) -> ConversationId:
+    """Join the three parts of a conversation's name: `{channel}:{account}:{thread}`.
+
+    The thread may hold colons, the other two may not.
+
+    >>> conversation_id("slack", "acme", "C1:1700000000.000100")
+    'slack:acme:C1:1700000000.000100'
+    """
+    return ConversationId(f"{channel}:{account}:{thread}")
+
+
+def thread_of(conversation: str) -> str:
+    """Return the part of a conversation's name that the platform chose.
+
+    >>> thread_of("telegram:support:-100:7")
+    '-100:7'
+    """
+    return conversation.split(":", 2)[2]
+
+
+def account_key(channel: str, account: str) -> str:
+    """Name one account of one channel, as the settings write it.
+
+    >>> account_key("slack", "acme")
+    'slack:acme'
+    """
+    return f"{channel}:{account}"
+
+
+def out_id(desk: str, event_id: str, step: int, index: int) -> OutId:
+    """Name one api call of the plan for one event; the same event always yields the same names.
+
+    A second run of a turn can therefore never create a second reply (SEMANTICS section 5).
+
+    Args:
+        desk: the desk that answers.
+        event_id: the event that is answered.
+        step: 0 for the turn itself; later steps of the same event (a parked turn that goes on) count up.
+        index: position of the api call in the plan, from 0.
+    """
+    digest = hashlib.sha256("\x1f".join((desk, event_id, str(step), str(index))).encode()).digest()
+    return OutId(base64.b32encode(digest).decode().lower()[:OUT_ID_CHARS])

@@ -1,0 +1,1 @@
+"""Approved articles, and how one is found."""

@@ -1,0 +1,154 @@
+"""The life of one api call of a plan. Pure: the hub sends, this decides what follows.
+
+    QUEUED -> SENDING -> SENT                      definite success
+                 |-----> FAILED                    definite refusal
+                 |-----> QUEUED (retry_at)         definitely not sent
+                 `-----> UNKNOWN -> SENT           proof that it arrived
+                             |----> QUEUED         proof that it did not, or resending is the lesser harm
+                             `----> HELD           no proof possible: a person decides
+    QUEUED -> CANCELLED                            a person took over, the conversation was erased, too old
+
+SENDING is journaled before the socket opens. A row found in SENDING without a living owner is UNKNOWN, never QUEUED.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from core.errors import AccountRefused, DeliveryError, PermanentFailure, RateLimited, TemporaryFailure
+from core.ids import EventId, OutId
+from core.model import AwareDatetime, Model
+from core.replies import ApiCall, ReplyKind
+
+MAX_OUTBOX_ROWS = 16
+"""Rows a conversation may hold; a plan that does not fit waits until the line has moved."""
+
+RETRY_SCHEDULE_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0)
+"""Pauses after the first, second, ... definite failure to send; then hourly (SEMANTICS section 6.6)."""
+RETRY_HOURLY_S = 3600.0
+TIME_TO_LIVE = timedelta(hours=24)
+"""A reply older than this answers nobody any more."""
+
+RETRY_AFTER_DEFAULT_S = 5.0
+RETRY_AFTER_MIN_S = 1.0
+RETRY_AFTER_MAX_S = 3600.0
+
+
+class SendState(StrEnum):
+    """Where one api call stands."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    FAILED = "failed"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({SendState.SENT, SendState.FAILED, SendState.HELD, SendState.CANCELLED})
+
+UnknownSends = Literal["idempotent", "provable", "unprovable"]
+"""What to do about a send in doubt. `idempotent`: sending again cannot double. `provable`: the platform can be
+asked. `unprovable`: neither."""
+
+
+class OutboxRow(Model):
+    """One api call of a plan, inside its conversation's document."""
+
+    id: OutId
+    event_id: EventId
+    inbox_id: str
+    """The inbox row whose plan this is part of; DONE once all of its rows are terminal."""
+    call: ApiCall
+    epoch: int
+    """The conversation's epoch when the reply was planned."""
+    seq: int
+    """Rises over the whole conversation: the order of replies, and what a web client remembers."""
+    created_at: AwareDatetime
+    state: SendState = SendState.QUEUED
+    attempt: int = 0
+    started_at: AwareDatetime | None = None
+    retry_at: AwareDatetime | None = None
+    provider_id: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether nothing more will happen to this row by itself."""
+        return self.state in TERMINAL
+
+    def sending(self, now: datetime) -> "OutboxRow":
+        """Return the row as it must be journaled before the first byte leaves."""
+        return self.model_copy(update={"state": SendState.SENDING, "attempt": self.attempt + 1, "started_at": now})
+
+    def sent(self, provider_id: str) -> "OutboxRow":
+        """Return the row after definite success."""
+        return self.model_copy(update={"state": SendState.SENT, "provider_id": provider_id, "reason": None})
+
+    def ended(self, state: SendState, reason: str) -> "OutboxRow":
+        """Return the row in a state that it will not leave by itself."""
+        return self.model_copy(update={"state": state, "reason": reason})
+
+    def queued(self, retry_at: datetime | None, reason: str) -> "OutboxRow":
+        """Return the row waiting for its next try."""
+        return self.model_copy(update={"state": SendState.QUEUED, "retry_at": retry_at, "reason": reason})
+
+
+def retry_pause_s(attempt: int) -> float:
+    """Return the pause after the `attempt`-th try that was certainly not sent.
+
+    >>> [retry_pause_s(n) for n in (1, 2, 6, 7, 30)]
+    [1.0, 5.0, 1800.0, 3600.0, 3600.0]
+    """
+    return RETRY_SCHEDULE_S[attempt - 1] if attempt <= len(RETRY_SCHEDULE_S) else RETRY_HOURLY_S
+
+
+def retry_after_s(header: str | None) -> float:
+    """Read a `Retry-After` of whole or decimal seconds; rubbish and absence mean the default, extremes are clamped.
+
+    >>> [retry_after_s(value) for value in ("7", None, "-5", "1e9", "Wed, 21 Oct 2026", "nan")]
+    [7.0, 5.0, 1.0, 3600.0, 5.0, 5.0]
+    """
+    try:
+        seconds = float(header) if header is not None else RETRY_AFTER_DEFAULT_S
+    except ValueError:
+        seconds = RETRY_AFTER_DEFAULT_S
+    if seconds != seconds:  # NaN
+        seconds = RETRY_AFTER_DEFAULT_S
+    return min(max(seconds, RETRY_AFTER_MIN_S), RETRY_AFTER_MAX_S)
+
+
+def after_error(row: OutboxRow, error: DeliveryError, now: datetime) -> OutboxRow:
+    """Decide what becomes of a row whose send ended in an error; an unknown kind of error is an unknown outcome."""
+    match error:
+        case RateLimited(retry_after_s=pause):
+            return row.queued(now + timedelta(seconds=pause), "rate_limited")
+        case AccountRefused():
+            return row.queued(now + timedelta(seconds=retry_pause_s(row.attempt)), "account_refused")
+        case TemporaryFailure():
+            return row.queued(now + timedelta(seconds=retry_pause_s(row.attempt)), "not_sent")
+        case PermanentFailure(code=code):
+            return row.ended(SendState.FAILED, code or "refused")
+        case _:
+            return row.model_copy(update={"state": SendState.UNKNOWN, "reason": "unknown_outcome"})
+
+
+RESEND_WHEN_IN_DOUBT: Mapping[ReplyKind, bool] = {
+    "answer": False,
+    "question": False,
+    "side_effect": False,
+    "handoff_notice": True,  # harmless twice, harmful if missing
+    "agent": False,
+}
+"""Whether a reply that can be neither proven nor repeated safely is sent again rather than held for a person."""
+
+
+def in_doubt(row: OutboxRow, ability: UnknownSends, now: datetime) -> OutboxRow:
+    """Decide about an UNKNOWN row that no proof has settled."""
+    if row.call.role == "aside":
+        return row.ended(SendState.CANCELLED, "aside_in_doubt")
+    if ability == "idempotent" or RESEND_WHEN_IN_DOUBT[row.call.kind]:
+        return row.queued(now, "resent_in_doubt")
+    return row.ended(SendState.HELD, "unknown_outcome")

@@ -1,0 +1,77 @@
+"""What the core asks of the outside, as protocols. The hub plugs in the real ones, tests plug in fakes."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from core.conversation import ActionResult, ActionWanted, Conversation, Turn
+from core.events import Event
+from core.model import Json
+from core.understanding import Understanding
+
+Escape = Callable[[str], str]
+"""Makes a variable harmless inside one kind of block: the boundary between user text and a channel's syntax."""
+
+
+class Words(Protocol):
+    """The words of one reply, already bound to its template, context, channel, locale and tone."""
+
+    def block(self, name: str) -> str:
+        """Render one named block; user text in it is escaped for that block.
+
+        Raises:
+            ConfigError: the template has no such block, or uses a variable that the reply does not give.
+        """
+        ...
+
+    def has(self, name: str) -> bool:
+        """Tell whether the template, or one that it extends, has that block."""
+        ...
+
+
+class Understander(Protocol):
+    """Reads a text."""
+
+    def understand(self, text: str) -> Understanding:
+        """Return intents best first, and entities."""
+        ...
+
+
+class Responder(Protocol):
+    """The bot, as the hub sees it: a function of its arguments."""
+
+    def respond(
+        self, conversation: Conversation, event: Event, now: datetime, results: Mapping[str, ActionResult]
+    ) -> Turn | ActionWanted:
+        """Take one turn, or name the action whose result is missing; then call again with that result added."""
+        ...
+
+
+Action = Callable[[Mapping[str, Json]], Awaitable[ActionResult]]
+"""One thing the bot may ask of another system."""
+
+
+class SentMessage(Protocol):
+    """One message of a web conversation, as its client gets it."""
+
+    @property
+    def seq(self) -> int:
+        """Rises over the conversation."""
+        ...
+
+    @property
+    def body(self) -> dict[str, Json]:
+        """The message as the web channel rendered it."""
+        ...
+
+
+class Mailbox(Protocol):
+    """Where the web channel leaves replies until the visitor's client has fetched them."""
+
+    async def deliver(self, conversation_id: str, out_id: str, seq: int, body: dict[str, Json]) -> None:
+        """Keep a message; the same `out_id` again changes nothing."""
+        ...
+
+    async def after(self, conversation_id: str, seq: int, limit: int) -> Sequence[SentMessage]:
+        """Return messages of both directions with a greater `seq`, in order."""
+        ...

@@ -1,0 +1,204 @@
+"""What the hub asks of a store. Two implementations keep the same promises: MongoDB, and memory for tests and trials.
+
+Every write is durable when it returns (MongoDB: majority, journaled), idempotent, and guarded: the inbox by its unique
+keys, a row's state by the states it may come from, a conversation by its lease's fence and its document's revision.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from core.conversation import Conversation, Trace
+from core.ids import ConversationId
+from core.inbox import InboxMark, InboxRow, InboxState
+from core.model import AwareDatetime, Json, Model
+from core.outbox import OutboxRow
+from core.replies import ApiCall
+
+DELIVERY_RANK = {"queued": 0, "sending": 1, "unknown": 1, "held": 1, "sent": 2, "delivered": 3, "read": 4}
+"""A delivery state only rises; anything else (failed, cancelled) is an end and ranks above all."""
+END_RANK = 9
+
+
+def delivery_rank(state: str) -> int:
+    """Return how far a delivery state is along.
+
+    >>> delivery_rank("delivered") > delivery_rank("sent")
+    True
+    """
+    return DELIVERY_RANK.get(state, END_RANK)
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A conversation as its new owner finds it. `conversation` is None when nothing was ever committed."""
+
+    id: ConversationId
+    fence: int
+    rev: int
+    conversation: Conversation | None
+    out: tuple[OutboxRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """A compare-and-set of one conversation document: applies only under this fence and on this revision."""
+
+    conversation: Conversation
+    out: tuple[OutboxRow, ...]
+    fence: int
+    rev: int
+    wake_at: datetime | None
+    """When the outbox wants attention next; None when it is empty of open rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease by its name: who may renew or release what."""
+
+    id: ConversationId
+    fence: int
+
+
+class TranscriptRow(Model):
+    """One line of the transcript, either direction."""
+
+    id: str
+    """The event id, or the out id."""
+    conversation_id: ConversationId
+    desk: str
+    direction: Literal["in", "out"]
+    seq: int
+    at: AwareDatetime
+    text: str
+    body: dict[str, Json]
+    """What a web client is given."""
+    event_id: str
+    trace: Trace | None = None
+    state: str | None = None
+    provider_id: str | None = None
+    reason: str | None = None
+    call: ApiCall | None = None
+    """Kept while a person may still send it again."""
+
+
+class DeadLetter(Model):
+    """An accepted payload that no run could finish. Its raw bytes stay in the inbox row of the same id."""
+
+    id: str
+    channel: str
+    account: str
+    conversation_id: ConversationId | None = None
+    error: str
+    """Class of the error."""
+    detail: str
+    """Where it was raised: file, line and function names, without values."""
+    attempts: int
+    died_at: AwareDatetime
+
+
+class Store(Protocol):
+    """Everything that must survive a crash. Every method raises `StoreUnavailable` when nobody answers."""
+
+    async def prepare(self) -> None:
+        """Create what the store needs (indexes); doing so again changes nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+    async def insert_inbox(self, rows: Sequence[InboxRow]) -> list[bool]:
+        """Insert rows in one group; True for a new one, False where one of its keys is known."""
+        ...
+
+    async def mark_inbox(self, marks: Sequence[InboxMark]) -> None:
+        """Move rows on; a row that is not in a state it may come from is left alone."""
+        ...
+
+    async def open_inbox(self, now: datetime, limit: int) -> list[InboxRow]:
+        """Return rows that are RECEIVED or READY and due, oldest first."""
+        ...
+
+    async def find_inbox(self, row_id: str) -> InboxRow | None:
+        """Return one row with its raw bytes."""
+        ...
+
+    async def quarantined(self, limit: int) -> list[InboxRow]:
+        """Return payloads that could not be read, newest first."""
+        ...
+
+    async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
+        """Lease conversations that nobody holds, and load them; those that somebody holds are left out."""
+        ...
+
+    async def renew(self, held: Sequence[Held], worker: str, lease_s: float) -> set[ConversationId]:
+        """Prolong leases; returns the conversations that are still ours."""
+        ...
+
+    async def release(self, held: Sequence[Held], worker: str) -> None:
+        """Give leases back before their time."""
+        ...
+
+    async def save(self, saves: Sequence[Save]) -> list[bool]:
+        """Write conversation documents in one group; False where the fence or the revision has moved on."""
+        ...
+
+    async def waking(self, now: datetime, limit: int) -> list[ConversationId]:
+        """Return conversations whose outbox wants attention now."""
+        ...
+
+    async def load(self, conversation_id: ConversationId) -> Leased | None:
+        """Read a conversation without leasing it."""
+        ...
+
+    async def record(self, rows: Sequence[TranscriptRow]) -> None:
+        """Write transcript lines; writing one again changes nothing but its delivery state, which only rises."""
+        ...
+
+    async def deliver(
+        self, conversation_id: str, out_id: str, seq: int, body: Mapping[str, Json], at: datetime
+    ) -> None:
+        """Keep one message for a web client; the same `out_id` again changes nothing."""
+        ...
+
+    async def bodies(self, conversation_id: str, after: int, limit: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return what a web client is shown: sequence numbers greater than `after` and bodies, in order."""
+        ...
+
+    async def note_delivery(self, line_id: str | None, provider_id: str, state: str, reason: str | None) -> None:
+        """Raise the delivery state of one line, found by our id or by the platform's."""
+        ...
+
+    async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
+        """Return lines of a conversation with a greater `seq`, in order."""
+        ...
+
+    async def held_lines(self, limit: int) -> list[TranscriptRow]:
+        """Return sends in doubt that wait for a person, oldest first."""
+        ...
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Keep a dead letter; doing so again changes nothing."""
+        ...
+
+    async def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Return dead letters, newest first."""
+        ...
+
+    async def find_dead_letter(self, letter_id: str) -> DeadLetter | None:
+        """Return one dead letter."""
+        ...
+
+    async def revive(self, row_id: str, state: InboxState) -> bool:
+        """Replay (READY, RECEIVED) or discard (IGNORED) a dead or quarantined row; False when it is neither."""
+        ...
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many inbox rows are in each state that people look at, and how many sends are held."""
+        ...
+
+    async def ping(self) -> None:
+        """Raise `StoreUnavailable` unless the database answers."""
+        ...

@@ -1,0 +1,1 @@
+"""Where state lives: models to documents, and the one file with a database driver."""

@@ -1,0 +1,98 @@
+"""Models to MongoDB documents and back. Pure; the shapes of the collections stand here and nowhere else."""
+
+from datetime import datetime
+from typing import Any
+
+from core.conversation import Conversation
+from core.ids import ConversationId
+from core.inbox import InboxMark, InboxRow
+from core.outbox import OutboxRow
+from core.storage import DeadLetter, Leased, Save, TranscriptRow, delivery_rank
+
+Document = dict[str, Any]
+
+CONVERSATION_FIELDS = frozenset(Conversation.model_fields) - {"id"}
+
+
+def _without_none(document: Document) -> Document:
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def inbox_document(row: InboxRow) -> Document:
+    """Write an inbox row; absent fields are left out so that sparse indexes stay sparse."""
+    document = _without_none(row.model_dump())
+    document["_id"] = document.pop("id")
+    document["state"] = str(row.state)
+    return document
+
+
+def inbox_row(document: Document) -> InboxRow:
+    """Read an inbox row."""
+    fields = {key: value for key, value in document.items() if key in InboxRow.model_fields}
+    return InboxRow.model_validate(fields | {"id": document["_id"], "body": bytes(document["body"])})
+
+
+def mark_fields(mark: InboxMark) -> Document:
+    """Return what a mark sets on its row."""
+    return _without_none(mark.model_dump(exclude={"id"})) | {"state": str(mark.state)}
+
+
+def conversation_fields(save: Save) -> Document:
+    """Return what a save sets on its conversation document."""
+    return save.conversation.model_dump(mode="python", exclude={"id"}) | {
+        "out": [row.model_dump(mode="python") | {"state": str(row.state)} for row in save.out],
+        "rev": save.rev + 1,
+        "wake_at": save.wake_at,
+    }
+
+
+def leased(document: Document) -> Leased:
+    """Read a conversation document, committed or only just leased."""
+    name = ConversationId(document["_id"])
+    conversation = None
+    if "desk" in document:
+        fields = {key: document[key] for key in CONVERSATION_FIELDS if key in document}
+        conversation = Conversation.model_validate(fields | {"id": name})
+    return Leased(
+        id=name,
+        fence=document["fence"],
+        rev=document.get("rev", 0),
+        conversation=conversation,
+        out=tuple(OutboxRow.model_validate(row) for row in document.get("out", ())),
+    )
+
+
+def transcript_document(row: TranscriptRow) -> Document:
+    """Write a transcript line, without its delivery state and without what a web client may have been given already."""
+    return _without_none(row.model_dump(mode="python", exclude={"id", "body", "state", "provider_id", "reason"}))
+
+
+def delivery_fields(row: TranscriptRow) -> Document:
+    """Return what tells how far a line has come."""
+    state = row.state or "sent"
+    return _without_none(
+        {"state": state, "rank": delivery_rank(state), "provider_id": row.provider_id, "reason": row.reason}
+    )
+
+
+def transcript_row(document: Document) -> TranscriptRow:
+    """Read a transcript line."""
+    fields = {key: value for key, value in document.items() if key in TranscriptRow.model_fields}
+    return TranscriptRow.model_validate(fields | {"id": document["_id"]})
+
+
+def dead_letter_document(letter: DeadLetter) -> Document:
+    """Write a dead letter."""
+    return _without_none(letter.model_dump(exclude={"id"}))
+
+
+def dead_letter(document: Document) -> DeadLetter:
+    """Read a dead letter."""
+    fields = {key: value for key, value in document.items() if key != "_id"}
+    return DeadLetter.model_validate(fields | {"id": document["_id"]})
+
+
+def earliest_wake(out: tuple[OutboxRow, ...], now: datetime) -> datetime | None:
+    """Return when an outbox wants attention: when its first open row may be tried, None when there is none."""
+    head = next((row for row in out if not row.is_terminal), None)
+    return None if head is None else head.retry_at or now

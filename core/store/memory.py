@@ -1,0 +1,224 @@
+"""The store in memory, for tests and for `frontdesk chat` and `replay`: every promise except surviving the process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.clock import Clock
+from core.conversation import Conversation
+from core.ids import ConversationId
+from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, sources_of
+from core.outbox import OutboxRow
+from core.storage import DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
+from core.store.documents import mark_fields
+
+
+@dataclass
+class _Conversation:
+    worker: str | None = None
+    lease_until: float = float("-inf")
+    fence: int = 0
+    rev: int = 0
+    conversation: Conversation | None = None
+    out: tuple[OutboxRow, ...] = ()
+    wake_at: datetime | None = None
+
+
+@dataclass
+class _Line:
+    conversation_id: str
+    seq: int
+    body: dict[str, Any]
+    row: TranscriptRow | None = None
+
+
+@dataclass
+class MemoryStore:
+    """Satisfies `core.storage.Store`."""
+
+    clock: Clock
+    _inbox: dict[str, InboxRow] = field(default_factory=dict)
+    _seconds: set[str] = field(default_factory=set)
+    _conversations: dict[ConversationId, _Conversation] = field(default_factory=dict)
+    _lines: dict[str, _Line] = field(default_factory=dict)
+    _letters: dict[str, DeadLetter] = field(default_factory=dict)
+
+    async def prepare(self) -> None:
+        """Have nothing to prepare."""
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+    async def ping(self) -> None:
+        """Answer."""
+
+    async def insert_inbox(self, rows: Sequence[InboxRow]) -> list[bool]:
+        """Insert rows in one group; True for a new one, False where one of its keys is known."""
+        return [self._insert(row) for row in rows]
+
+    def _insert(self, row: InboxRow) -> bool:
+        if row.id in self._inbox or (row.second is not None and row.second in self._seconds):
+            return False
+        self._inbox[row.id] = row
+        if row.second is not None:
+            self._seconds.add(row.second)
+        return True
+
+    async def mark_inbox(self, marks: Sequence[InboxMark]) -> None:
+        """Move rows on; a row that is not in a state it may come from is left alone."""
+        for mark in marks:
+            row = self._inbox.get(mark.id)
+            if row is not None and str(row.state) in sources_of(mark.state):
+                self._inbox[mark.id] = row.model_copy(update=mark_fields(mark) | {"state": mark.state})
+
+    async def open_inbox(self, now: datetime, limit: int) -> list[InboxRow]:
+        """Return rows that are RECEIVED or READY and due, oldest first."""
+        due = (
+            row
+            for row in self._inbox.values()
+            if row.state in OPEN_STATES and (row.not_before is None or row.not_before <= now)
+        )
+        return sorted(due, key=lambda row: row.received_at)[:limit]
+
+    async def find_inbox(self, row_id: str) -> InboxRow | None:
+        """Return one row with its raw bytes."""
+        return self._inbox.get(row_id)
+
+    async def quarantined(self, limit: int) -> list[InboxRow]:
+        """Return payloads that could not be read, newest first."""
+        rows = [row for row in self._inbox.values() if row.state is InboxState.QUARANTINED]
+        return sorted(rows, key=lambda row: row.received_at, reverse=True)[:limit]
+
+    async def revive(self, row_id: str, state: InboxState) -> bool:
+        """Replay (READY, RECEIVED) or discard (IGNORED) a dead or quarantined row; False when it is neither."""
+        row = self._inbox.get(row_id)
+        if row is None or row.state not in {InboxState.DEAD, InboxState.QUARANTINED}:
+            return False
+        if str(row.state) not in sources_of(state):
+            return False
+        fresh = {"state": state, "attempts": 0, "crashes": 0, "not_before": None, "reason": None, "replayed": True}
+        self._inbox[row_id] = row.model_copy(update=fresh)
+        self._letters.pop(row_id, None)
+        return True
+
+    async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
+        """Lease conversations that nobody holds, and load them; those that somebody holds are left out."""
+        now = self.clock.monotonic()
+        for name in ids:
+            entry = self._conversations.setdefault(name, _Conversation())
+            if entry.lease_until < now:
+                entry.worker, entry.lease_until, entry.fence = worker, now + lease_s, entry.fence + 1
+        return [
+            Leased(name, entry.fence, entry.rev, entry.conversation, entry.out)
+            for name in ids
+            if (entry := self._conversations[name]).worker == worker
+        ]
+
+    async def renew(self, held: Sequence[Held], worker: str, lease_s: float) -> set[ConversationId]:
+        """Prolong leases; returns the conversations that are still ours."""
+        until = self.clock.monotonic() + lease_s
+        ours = {lease.id for lease in held if self._is_held(lease, worker)}
+        for name in ours:
+            self._conversations[name].lease_until = until
+        return ours
+
+    async def release(self, held: Sequence[Held], worker: str) -> None:
+        """Give leases back before their time."""
+        for lease in held:
+            if self._is_held(lease, worker):
+                entry = self._conversations[lease.id]
+                entry.worker, entry.lease_until = None, float("-inf")
+
+    def _is_held(self, lease: Held, worker: str) -> bool:
+        entry = self._conversations.get(lease.id)
+        return entry is not None and (entry.fence, entry.worker) == (lease.fence, worker)
+
+    async def save(self, saves: Sequence[Save]) -> list[bool]:
+        """Write conversation documents in one group; False where the fence or the revision has moved on."""
+        return [self._save(save) for save in saves]
+
+    def _save(self, save: Save) -> bool:
+        entry = self._conversations.get(save.conversation.id)
+        if entry is None or entry.fence != save.fence:
+            return False
+        if entry.rev != save.rev:
+            return entry.rev == save.rev + 1  # one holder writes under a fence: this is a write that had applied
+        entry.conversation, entry.out, entry.wake_at = save.conversation, save.out, save.wake_at
+        entry.rev += 1
+        return True
+
+    async def waking(self, now: datetime, limit: int) -> list[ConversationId]:
+        """Return conversations whose outbox wants attention now."""
+        due = [name for name, entry in self._conversations.items() if entry.wake_at and entry.wake_at <= now]
+        return due[:limit]
+
+    async def load(self, conversation_id: ConversationId) -> Leased | None:
+        """Read a conversation without leasing it."""
+        entry = self._conversations.get(conversation_id)
+        if entry is None:
+            return None
+        return Leased(conversation_id, entry.fence, entry.rev, entry.conversation, entry.out)
+
+    async def record(self, rows: Sequence[TranscriptRow]) -> None:
+        """Write transcript lines; writing one again changes nothing but its delivery state, which only rises."""
+        for row in rows:
+            known = self._lines.get(row.id)
+            if known is not None and known.row is not None and _rank(known.row) > _rank(row):
+                continue
+            body = dict(row.body) if known is None else known.body
+            self._lines[row.id] = _Line(row.conversation_id, row.seq, body, row)
+
+    async def deliver(self, conversation_id: str, out_id: str, seq: int, body: Mapping[str, Any], at: datetime) -> None:
+        """Keep one message for a web client; the same `out_id` again changes nothing."""
+        del at  # the transcript row that follows carries it
+        self._lines.setdefault(out_id, _Line(conversation_id, seq, dict(body)))
+
+    async def bodies(self, conversation_id: str, after: int, limit: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return what a web client is shown: sequence numbers and bodies in order."""
+        found = [(line.seq, line.body) for line in self._of(conversation_id, after)]
+        return found[:limit]
+
+    def _of(self, conversation_id: str, after: int) -> list[_Line]:
+        lines = [line for line in self._lines.values() if line.conversation_id == conversation_id and line.seq > after]
+        return sorted(lines, key=lambda line: line.seq)
+
+    async def note_delivery(self, line_id: str | None, provider_id: str, state: str, reason: str | None) -> None:
+        """Raise the delivery state of one line, found by our id or by the platform's."""
+        for line in self._lines.values():
+            row = line.row
+            if row is None or (row.id != line_id if line_id else row.provider_id != provider_id):
+                continue
+            if _rank(row) < delivery_rank(state):
+                line.row = row.model_copy(update={"state": state, "provider_id": provider_id, "reason": reason})
+
+    async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
+        """Return lines of a conversation with a greater `seq`, in order."""
+        return [line.row for line in self._of(conversation_id, after) if line.row is not None][:limit]
+
+    async def held_lines(self, limit: int) -> list[TranscriptRow]:
+        """Return sends in doubt that wait for a person, oldest first."""
+        rows = [line.row for line in self._lines.values() if line.row is not None and line.row.state == "held"]
+        return sorted(rows, key=lambda row: row.at)[:limit]
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Keep a dead letter; doing so again changes nothing."""
+        self._letters.setdefault(letter.id, letter)
+
+    async def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Return dead letters, newest first."""
+        return sorted(self._letters.values(), key=lambda letter: letter.died_at, reverse=True)[:limit]
+
+    async def find_dead_letter(self, letter_id: str) -> DeadLetter | None:
+        """Return one dead letter."""
+        return self._letters.get(letter_id)
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many inbox rows are in each state that people look at, and how many sends are held."""
+        watched = (*OPEN_STATES, InboxState.QUARANTINED, InboxState.DEAD)
+        numbers = {str(state): sum(row.state is state for row in self._inbox.values()) for state in watched}
+        return numbers | {"held": len(await self.held_lines(len(self._lines)))}
+
+
+def _rank(row: TranscriptRow) -> int:
+    return delivery_rank(row.state or "sent")

@@ -1,0 +1,49 @@
+"""What a text means, as far as we can tell."""
+
+from typing import Literal
+
+from core.model import Model
+
+
+class IntentScore(Model):
+    """One candidate goal of the person, with a confidence from 0 to 1."""
+
+    name: str
+    confidence: float
+
+
+class Entity(Model):
+    """A piece of data found in a text."""
+
+    name: str
+    """`order_number`, `email`, ..."""
+    value: str
+    """Normalised: what systems expect."""
+    start: int
+    end: int
+    """Span in the raw text, in code points."""
+
+
+class Understanding(Model):
+    """The reading of one message: intents best first, entities in order of appearance."""
+
+    text: str
+    intents: tuple[IntentScore, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    language: str | None = None
+
+    @property
+    def intent(self) -> IntentScore:
+        """Return the best intent; `out_of_scope` with confidence 0 when there is none."""
+        return self.intents[0] if self.intents else IntentScore(name=OUT_OF_SCOPE, confidence=0.0)
+
+    def entity(self, name: str) -> str | None:
+        """Return the first value of that entity, or None."""
+        return next((found.value for found in self.entities if found.name == name), None)
+
+
+OUT_OF_SCOPE = "out_of_scope"
+"""The intent of everything this desk does not do."""
+
+Rung = Literal["flow", "faq", "model", "clarify", "fallback", "handoff", "silent"]
+"""Which step of the ladder spoke."""

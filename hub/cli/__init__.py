@@ -1,0 +1,1 @@
+"""`frontdesk ...`: one module per group of commands."""

@@ -1,0 +1,53 @@
+"""`frontdesk check`: configuration, content and templates, without asking anybody outside."""
+
+import importlib
+
+import typer
+
+from core.errors import ConfigError
+from hub.cli.common import ConfigOption, console, read_settings
+from hub.connectors.orders import ACTION
+from hub.content import Content, load_content
+from hub.settings import CHANNELS, Settings
+from hub.template_check import check_templates
+
+KNOWN_ACTIONS = frozenset({ACTION})
+
+
+def check(config: ConfigOption = None) -> None:
+    """Validate configuration, content and templates; says what is missing. Ends with 1 when something is wrong."""
+    settings = read_settings(config)
+    content = load_content(settings.content)
+    problems = [*_unknown_actions(content), *_template_problems(settings, content)]
+    console.print(
+        f"content {content.version}: {len(content.intents)} intents, {len(content.flows)} flows,"
+        f" {len(content.articles)} articles, {len(content.templates)} replies"
+    )
+    for plan in settings.accounts:
+        if plan.settings is not None:
+            console.print(f"[green]on [/green] {plan.key}")
+        else:
+            console.print(
+                f"[dim]off[/dim] {plan.key}: {plan.switch_on} Then set {', '.join(plan.missing)}.", soft_wrap=True
+            )
+    for problem in problems:
+        console.print(f"[red]wrong[/red] {problem}", soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+    console.print("[green]Everything that is here fits together.[/green]")
+
+
+def _unknown_actions(content: Content) -> list[str]:
+    return [
+        f"a flow uses the action {name!r}, which no connector offers"
+        for name in sorted(content.actions - KNOWN_ACTIONS)
+    ]
+
+
+def _template_problems(settings: Settings, content: Content) -> list[str]:
+    escapes = {channel: importlib.import_module(f"channels.{channel}.render").ESCAPES for channel in CHANNELS}
+    try:
+        findings = check_templates(settings.templates, escapes, content.templates)
+    except ConfigError as error:
+        return [str(error)]
+    return [f"template {f.channel}/{f.template} {f.block}: {f.problem}" for f in findings]

@@ -1,0 +1,100 @@
+"""`frontdesk holds`: replies that may or may not have arrived, and wait for a person to decide."""
+
+import asyncio
+import secrets
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from core.ids import EventId, OutId
+from core.outbox import OutboxRow
+from core.storage import TranscriptRow
+from core.store.mongo import MongoStore
+from hub.cli.common import ConfigOption, DataOption, console, read_settings, with_store
+from hub.clock import SystemClock
+from hub.holds import LEASE_S, Hold, Holds
+from hub.telemetry import Metrics
+
+app = typer.Typer(help="Replies whose arrival is unknown.", no_args_is_help=True)
+
+LISTED = 200
+ASK_AGAIN_S = 1.0
+
+OutIdArgument = Annotated[str, typer.Argument(help="The id that `list` shows.")]
+
+
+@app.command("list")
+def list_holds(config: ConfigOption = None, data: DataOption = None) -> None:
+    """List held replies, oldest first, with what they say."""
+    with_store(read_settings(config, data), _list)
+
+
+async def _list(store: MongoStore) -> None:
+    lines = await store.held_lines(LISTED)
+    if not lines:
+        console.print("Nothing is held.")
+        return
+    table = Table("id", "conversation", "when", "why", "text")
+    for line in lines:
+        table.add_row(line.id, line.conversation_id, f"{line.at:%Y-%m-%d %H:%M:%S}", line.reason or "", line.text[:200])
+    console.print(table)
+
+
+@app.command("resend")
+def resend(out_id: OutIdArgument, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Send it again; look at the platform first, because it may be there already."""
+    with_store(read_settings(config, data), lambda store: _resend(store, out_id))
+
+
+async def _resend(store: MongoStore, out_id: str) -> None:
+    line = await _held_line(store, out_id)
+    holds = Holds(store, f"cli-{secrets.token_hex(4)}", SystemClock(), Metrics())
+    hold = await _take(holds, line)
+    hold.out = (*hold.out, _row(line, hold))
+    await holds.save(hold)
+    await holds.close()
+    console.print(f"{out_id} is queued again; a running hub sends it within seconds.")
+
+
+async def _take(holds: Holds, line: TranscriptRow) -> Hold:
+    """Wait for the conversation; a hub that holds it gives it back when it is idle."""
+    for _ in range(int(2 * LEASE_S / ASK_AGAIN_S)):
+        hold = await holds.take(line.conversation_id)
+        if hold is not None and hold.conversation is not None:
+            return hold
+        await asyncio.sleep(ASK_AGAIN_S)
+    raise typer.BadParameter("the conversation is busy; try again in a minute")
+
+
+def _row(line: TranscriptRow, hold: Hold) -> OutboxRow:
+    assert line.call is not None  # noqa: S101  a held line keeps its call
+    assert hold.conversation is not None  # noqa: S101  _take waits for one
+    return OutboxRow(
+        id=OutId(line.id),
+        event_id=EventId(line.event_id),
+        inbox_id=line.event_id,
+        call=line.call,
+        epoch=hold.conversation.epoch,
+        seq=line.seq,
+        created_at=SystemClock().now(),
+    )
+
+
+@app.command("discard")
+def discard(out_id: OutIdArgument, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Take it off the list without sending: it arrived, or nobody needs it any more."""
+    with_store(read_settings(config, data), lambda store: _discard(store, out_id))
+
+
+async def _discard(store: MongoStore, out_id: str) -> None:
+    line = await _held_line(store, out_id)
+    await store.record([line.model_copy(update={"state": "cancelled", "reason": "discarded", "call": None})])
+    console.print(f"{out_id} is off the list.")
+
+
+async def _held_line(store: MongoStore, out_id: str) -> TranscriptRow:
+    for line in await store.held_lines(LISTED):
+        if line.id == out_id:
+            return line
+    raise typer.BadParameter(f"{out_id!r} is not held; see `frontdesk holds list`")

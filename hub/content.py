@@ -1,0 +1,250 @@
+"""The bot's content: read from `config/content`, checked as a whole, made into one bot for each desk.
+
+    entities.yaml        data of a known form
+    intents/<name>.yaml  what people come for, in their own words
+    articles/<id>.md     answers, with front matter
+    flows/<name>.yaml    what to collect, do and say
+
+Only this module touches the files; the core gets values. A mistake is told with its file and field, or line.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from core.bot import ENGINE_TEMPLATES, Bot
+from core.dialogue.desk import Desk
+from core.dialogue.flows import Flow, Say
+from core.dialogue.intents import Intent
+from core.errors import ConfigError
+from core.ids import DeskName
+from core.knowledge.articles import Article
+from core.knowledge.library import Library
+from core.nlu.entities import EntityFinder, EntityPattern
+from core.nlu.model import FORMAT, Model
+from core.nlu.training import LabelledText, train
+from core.nlu.understander import TextUnderstander, prepared
+
+VERSION_CHARS = 12
+"""Of a SHA-256 in hex: 48 bits name a version of the content."""
+FRONT_MATTER = "---"
+
+Value = TypeVar("Value")
+
+
+class DeskRules(Protocol):
+    """What the settings say about a desk."""
+
+    @property
+    def name(self) -> DeskName:
+        """Return its name."""
+        ...
+
+    @property
+    def tone(self) -> str:
+        """Return the tone it prefers."""
+        ...
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages it speaks; the first is its own."""
+        ...
+
+
+@dataclass(frozen=True)
+class Content:
+    """All content, checked; `version` changes with every byte of it."""
+
+    version: str
+    intents: tuple[Intent, ...]
+    flows: tuple[Flow, ...]
+    articles: tuple[Article, ...]
+    entities: tuple[EntityPattern, ...]
+
+    @property
+    def templates(self) -> frozenset[str]:
+        """Return every reply that content or code names; each needs a template."""
+        said = {intent.use for intent in self.intents if intent.automation == "reply" and intent.use}
+        return ENGINE_TEMPLATES.union(said, *(flow.templates for flow in self.flows))
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """Return every action that a flow may want."""
+        return frozenset(action for flow in self.flows for action in flow.actions)
+
+    @property
+    def examples(self) -> list[LabelledText]:
+        """Return what the intents are learned from; questions of articles teach the intent that searches them."""
+        own = [(example.text, intent.name) for intent in self.intents for example in intent.examples]
+        searching = [intent.name for intent in self.intents if intent.automation == "knowledge"]
+        questions = [question for article in self.articles for question in article.questions]
+        return own + [(question, name) for name in searching for question in questions]
+
+
+def load_content(folder: Path) -> Content:
+    """Read and check a content folder.
+
+    Raises:
+        ConfigError: something is missing, malformed, or names what is not there; the message says where.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder; content is expected there")
+    content = Content(
+        version=_version(folder),
+        intents=_read_all(folder, "intents/*.yaml", Intent.model_validate, _read_yaml),
+        flows=_read_all(folder, "flows/*.yaml", Flow.model_validate, _read_yaml),
+        articles=_read_all(folder, "articles/*.md", Article.model_validate, _read_article),
+        entities=_read(folder / "entities.yaml", TypeAdapter(tuple[EntityPattern, ...]).validate_python, _read_yaml),
+    )
+    _check(content, folder)
+    return content
+
+
+def build_responders(
+    content: Content,
+    desks: Iterable[DeskRules],
+    model_cache: Path | None = None,
+    enabled: Callable[[DeskName, Intent], bool] = lambda _desk, _intent: True,
+) -> dict[DeskName, Bot]:
+    """Build one bot for each desk; all share one model and one library.
+
+    Args:
+        content: from `load_content`.
+        desks: their settings.
+        model_cache: folder for trained models, so that the second start need not learn; None keeps nothing.
+        enabled: tells whether a desk does an intent; all by default.
+    """
+    finder = EntityFinder(content.entities)
+    understander = TextUnderstander(load_model(content, model_cache), finder)
+    library = Library(content.articles)
+    return {
+        desk.name: Bot(
+            Desk(
+                name=desk.name,
+                tone=desk.tone,
+                languages=desk.languages,
+                intents=tuple(intent for intent in content.intents if enabled(desk.name, intent)),
+                flows=content.flows,
+                content_version=content.version,
+            ),
+            understander,
+            library,
+        )
+        for desk in desks
+    }
+
+
+def load_model(content: Content, cache: Path | None) -> Model:
+    """Return the model of this content: from the cache where it is there and readable, else trained."""
+    examples = prepared(content.examples, EntityFinder(content.entities))
+    if cache is None:
+        return train(examples)
+    path = cache / f"intents-{FORMAT}-{_hash(repr(examples).encode())}.npz"
+    if (stored := _stored_model(path)) is not None:
+        return stored
+    model = train(examples)
+    _store_model(path, model)
+    return model
+
+
+def _stored_model(path: Path) -> Model | None:
+    try:
+        return Model.from_bytes(path.read_bytes())
+    except (OSError, ConfigError):
+        return None
+
+
+def _store_model(path: Path, model: Model) -> None:
+    """Put a whole file in place at once: a crash in the middle leaves none, not half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_bytes(model.to_bytes())
+    unfinished.replace(path)
+
+
+def _version(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:VERSION_CHARS]
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:VERSION_CHARS]
+
+
+def _read_all(
+    folder: Path, pattern: str, validate: Callable[[Any], Value], read: Callable[[Path], Any]
+) -> tuple[Value, ...]:
+    return tuple(_read(path, validate, read) for path in sorted(folder.glob(pattern)))
+
+
+def _read(path: Path, validate: Callable[[Any], Value], read: Callable[[Path], Any]) -> Value:
+    try:
+        return validate(read(path))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8: {error}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field or 'the file'}: {first['msg']}"
+
+
+def _read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _read_article(path: Path) -> Any:
+    """Split an article into its front matter and its text."""
+    parts = path.read_text(encoding="utf-8").split(f"{FRONT_MATTER}\n", 2)
+    if len(parts) != 3 or parts[0].strip():
+        raise ConfigError(f"{path}, line 1: an article begins with front matter between two lines of ---")
+    fields = yaml.safe_load(parts[1])
+    return {**fields, "text": parts[2].strip()} if isinstance(fields, dict) else fields
+
+
+def _check(content: Content, folder: Path) -> None:
+    """Check what holds between files: names are unique and lead somewhere."""
+    intents = {intent.name for intent in content.intents}
+    flows = {flow.name for flow in content.flows}
+    articles = {article.id for article in content.articles}
+    entities = {kind.name for kind in content.entities}
+    _check_unique([intent.name for intent in content.intents], folder / "intents")
+    _check_unique([flow.name for flow in content.flows], folder / "flows")
+    _check_unique([article.id for article in content.articles], folder / "articles")
+    _check_commands(content.intents, folder)
+    for intent in content.intents:
+        known = {"flow": flows, "article": articles}.get(intent.automation)
+        if known is not None and intent.use not in known:
+            raise ConfigError(
+                f"{folder}/intents: {intent.name} uses {intent.automation} {intent.use}, which is not there"
+            )
+    for flow in content.flows:
+        wanted = {step.entity for step in flow.collects} - entities
+        offered = {name for step in flow.steps if isinstance(step, Say) for name in step.offer} - intents
+        if wanted | offered:
+            raise ConfigError(f"{folder}/flows: {flow.name} names {', '.join(sorted(wanted | offered))}, not there")
+
+
+def _check_unique(names: Sequence[str], folder: Path) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{folder}: {name} is defined twice")
+
+
+def _check_commands(intents: Sequence[Intent], folder: Path) -> None:
+    _check_unique([command for intent in intents for command in intent.commands], folder / "intents")

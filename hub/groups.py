@@ -1,0 +1,76 @@
+"""Group commit: whoever wants to write while a write is under way shares the next one.
+
+A group leaves as soon as the one before it is done, at once when nothing is under way. A fixed timer would add its
+delay to every lone message and halves the throughput (PERFORMANCE, "What durability costs").
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MAX_GROUP = 128
+"""Documents in one write; beyond it the cost of a document no longer falls (PERFORMANCE)."""
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Collects items and hands them to `flush` in groups.
+
+    Args:
+        flush: writes a group and returns a result for each item, in order; if it raises, every item gets the error.
+        max_group: items in one group at most.
+    """
+
+    def __init__(
+        self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], max_group: int = MAX_GROUP
+    ) -> None:
+        self._flush = flush
+        self._max_group = max_group
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def put(self, item: Item) -> Result:
+        """Write an item with the next group; returns its result once it is durable."""
+        return await self._enqueue(item)
+
+    def add(self, item: Item, on_error: Callable[[BaseException], None]) -> None:
+        """Write an item with the next group without waiting for it."""
+        future = self._enqueue(item)
+        future.add_done_callback(lambda done: self._report(done, on_error))
+
+    @staticmethod
+    def _report(future: "asyncio.Future[Result]", on_error: Callable[[BaseException], None]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            on_error(error)
+
+    def _enqueue(self, item: Item) -> "asyncio.Future[Result]":
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return future
+
+    async def _run(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[: self._max_group], self._waiting[self._max_group :]
+            await self._write(group)
+        self._task = None
+
+    async def _write(self, group: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
+        try:
+            results = await self._flush([item for item, _ in group])
+        except Exception as error:  # noqa: BLE001  whoever waits decides; a writer must not end the group
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    async def drain(self) -> None:
+        """Wait until nothing is left to write."""
+        while self._task is not None:
+            await asyncio.wait([self._task])

@@ -1,0 +1,189 @@
+"""The conversations this process holds: leased, loaded, renewed, saved and given back.
+
+While a hold is good this process alone writes the conversation, so its copy is the truth and needs no reading. Every
+save carries the fence of the lease: a hold that went stale without knowing it can do no harm.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from core.clock import Clock
+from core.conversation import Conversation
+from core.errors import StoreUnavailable, VersionConflict
+from core.ids import ConversationId
+from core.outbox import OutboxRow
+from core.storage import Held, Leased, Save, Store
+from core.store.documents import earliest_wake
+from hub.groups import GroupCommit
+from hub.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+LEASE_S = 15.0
+RENEW_EVERY_S = 5.0
+WORK_WITHOUT_RENEWAL_S = 10.0
+"""A holder stops after so long without a renewal: well before another can take the lease (SEMANTICS section 5)."""
+
+
+@dataclass(eq=False)
+class Hold:
+    """One leased conversation. `conversation` is None until the first event gives it a desk and an address."""
+
+    id: ConversationId
+    fence: int
+    rev: int
+    conversation: Conversation | None
+    out: tuple[OutboxRow, ...]
+    good_until: float
+    """Monotonic seconds; past it nothing may be committed or sent."""
+    is_fresh: bool = True
+    """Just read from the store: what its last owner left in doubt is still to be settled."""
+    busy: bool = True
+    waits: bool = False
+    """A row waits for its retry time, and the hold is kept for it."""
+
+    @property
+    def open_rows(self) -> list[OutboxRow]:
+        """Return the rows that still want something done, in order."""
+        return [row for row in self.out if not row.is_terminal]
+
+    def put(self, changed: OutboxRow) -> None:
+        """Replace a row by its next state."""
+        self.out = tuple(changed if row.id == changed.id else row for row in self.out)
+
+    def drop(self, done: Sequence[OutboxRow]) -> None:
+        """Take rows out that the transcript has."""
+        names = {row.id for row in done}
+        self.out = tuple(row for row in self.out if row.id not in names)
+
+
+class Holds:
+    """Leases for this worker.
+
+    Args:
+        store: where conversations live.
+        worker: names this process for as long as it lives; never used twice.
+        clock: monotonic time for deadlines.
+    """
+
+    def __init__(self, store: Store, worker: str, clock: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._worker = worker
+        self._clock = clock
+        self._metrics = metrics
+        self._held: dict[ConversationId, Hold] = {}
+        self._acquiring: GroupCommit[ConversationId, Leased | None] = GroupCommit(self._acquire)
+        self._saving: GroupCommit[Hold, bool] = GroupCommit(self._save)
+
+    async def take(self, name: ConversationId) -> Hold | None:
+        """Hold a conversation; None while somebody else does.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        known = self._held.get(name)
+        if known is not None and self._clock.monotonic() < known.good_until:
+            known.busy = True
+            return known
+        asked = self._clock.monotonic()
+        leased = await self._acquiring.put(name)
+        if leased is None:
+            return None
+        hold = Hold(name, leased.fence, leased.rev, leased.conversation, leased.out, asked + WORK_WITHOUT_RENEWAL_S)
+        self._held[name] = hold
+        return hold
+
+    async def _acquire(self, names: Sequence[ConversationId]) -> list[Leased | None]:
+        leased = {lease.id: lease for lease in await self._store.acquire(names, self._worker, LEASE_S)}
+        return [leased.get(name) for name in names]
+
+    async def save(self, hold: Hold) -> None:
+        """Make the hold's state durable, as it is when the group leaves.
+
+        Raises:
+            VersionConflict: the lease is lost; the hold is dropped and its work is void.
+            StoreUnavailable: nobody knows whether the write applied; the hold is dropped, recovery reads it again.
+        """
+        if self._clock.monotonic() >= hold.good_until:
+            self.forget(hold)
+            self._metrics.leases_lost.inc()
+            raise VersionConflict("the lease could not be renewed in time")
+        try:
+            applied = await self._saving.put(hold)
+        except StoreUnavailable:
+            self.forget(hold)
+            raise
+        if not applied:
+            self.forget(hold)
+            self._metrics.leases_lost.inc()
+            raise VersionConflict("another worker holds this conversation")
+
+    async def _save(self, holds: Sequence[Hold]) -> list[bool]:
+        """Write each hold once, however often it stands in the group: the state written is the latest of all."""
+        distinct = list(dict.fromkeys(holds))
+        now = self._clock.now()
+        results = dict(
+            zip(distinct, await self._store.save([self._as_save(hold, now) for hold in distinct]), strict=True)
+        )
+        for hold, applied in results.items():
+            hold.rev += int(applied)
+        return [results[hold] for hold in holds]
+
+    @staticmethod
+    def _as_save(hold: Hold, now: datetime) -> Save:
+        if hold.conversation is None:
+            raise VersionConflict("nothing to save: no event was taken under this hold")
+        return Save(hold.conversation, hold.out, hold.fence, hold.rev, earliest_wake(hold.out, now))
+
+    def idle(self, hold: Hold) -> None:
+        """Say that nothing is being done with a hold; it is kept warm for a while and then given back."""
+        hold.busy = False
+
+    def forget(self, hold: Hold) -> None:
+        """Drop a hold without touching the database: its state is no longer known."""
+        if self._held.get(hold.id) is hold:
+            del self._held[hold.id]
+
+    def holds(self, name: ConversationId) -> bool:
+        """Tell whether this process holds a conversation."""
+        return name in self._held
+
+    async def keep(self) -> None:
+        """Renew what is in use and give back what is not, until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            try:
+                await self.renew()
+            except StoreUnavailable as error:
+                log.warning("leases_not_renewed", error=str(error), held=len(self._held))
+
+    async def renew(self) -> None:
+        """Renew and release once."""
+        idle = [hold for hold in self._held.values() if not hold.busy and not hold.waits]
+        for hold in idle:
+            self.forget(hold)
+        if idle:
+            await self._store.release([Held(hold.id, hold.fence) for hold in idle], self._worker)
+        in_use = list(self._held.values())
+        if not in_use:
+            return
+        asked = self._clock.monotonic()
+        ours = await self._store.renew([Held(hold.id, hold.fence) for hold in in_use], self._worker, LEASE_S)
+        for hold in in_use:
+            if hold.id in ours:
+                hold.good_until = asked + WORK_WITHOUT_RENEWAL_S
+            else:
+                self.forget(hold)
+                self._metrics.leases_lost.inc()
+
+    async def close(self) -> None:
+        """Finish what is being written and give every lease back."""
+        await self._saving.drain()
+        held = [Held(hold.id, hold.fence) for hold in self._held.values()]
+        self._held.clear()
+        if held:
+            await self._store.release(held, self._worker)

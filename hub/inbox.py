@@ -1,0 +1,113 @@
+"""Accepting: raw bytes become durable before anybody looks into them, and before the platform gets its answer."""
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from channels.base import Acceptance, Channel, Inbound
+from core.clock import Clock
+from core.errors import StoreUnavailable
+from core.ids import account_key
+from core.inbox import InboxRow, InboxState
+from core.storage import Store
+from hub.groups import GroupCommit
+from hub.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+ACCEPT_WITHIN_S = 1.0
+"""A platform waits 3 s at most (Slack); past one second it is told to come again."""
+MAX_PAYLOAD_BYTES = 1024 * 1024
+MAX_MAIL_BYTES = 10 * 1024 * 1024
+KEPT_OF_OVERSIZED_BYTES = 64 * 1024
+"""How much of an oversized payload is kept to see what it was."""
+
+
+class Inbox:
+    """The door of the hub.
+
+    Args:
+        store: where payloads become durable.
+        node: names this process in the order of arrival.
+        channels: every account that is on, by `channel:account`.
+        offer: called with each new row once it is durable; a process that does not take turns gives none.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        clock: Clock,
+        metrics: Metrics,
+        channels: Mapping[str, Channel],
+        offer: Callable[[InboxRow], None] | None,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._clock = clock
+        self._metrics = metrics
+        self._channels = channels
+        self._offer = offer
+        self._arrivals = itertools.count()
+        self._group: GroupCommit[InboxRow, bool] = GroupCommit(self._insert)
+
+    async def accept(self, inbound: Inbound) -> Acceptance:
+        """Journal a payload; returns once it is durable, or known from before.
+
+        Raises:
+            StoreUnavailable: the database did not answer within a second; the platform has to keep the payload.
+        """
+        labels = (inbound.channel, inbound.account)
+        started = self._clock.monotonic()
+        try:
+            is_new = await asyncio.wait_for(self._group.put(self._row(inbound)), ACCEPT_WITHIN_S)
+        except (StoreUnavailable, TimeoutError) as error:
+            self._metrics.refused.labels(*labels).inc()
+            log.error("not_accepted", account=account_key(*labels), error=str(error), error_type=type(error).__name__)
+            raise StoreUnavailable("the payload is not durable") from error
+        self._metrics.accept_seconds.observe(self._clock.monotonic() - started)
+        (self._metrics.accepted if is_new else self._metrics.duplicates).labels(*labels).inc()
+        return Acceptance.ACCEPTED if is_new else Acceptance.DUPLICATE
+
+    def _row(self, inbound: Inbound) -> InboxRow:
+        channel = self._channels[account_key(inbound.channel, inbound.account)]
+        key = channel.identify(inbound)
+        row = InboxRow(
+            id=key.primary,
+            second=key.second,
+            channel=inbound.channel,
+            account=inbound.account,
+            body=inbound.body,
+            headers=dict(inbound.headers),
+            received_at=inbound.received_at,
+            node=self._node,
+            n=next(self._arrivals),
+            order=key.order,
+        )
+        limit = MAX_MAIL_BYTES if inbound.channel == "email" else MAX_PAYLOAD_BYTES
+        return row if len(inbound.body) <= limit else self._oversized(row)
+
+    def _oversized(self, row: InboxRow) -> InboxRow:
+        """Keep the beginning of an oversized payload for people to see, and nothing for the bot to read."""
+        self._metrics.quarantined.labels(row.channel, row.account, "too_big").inc()
+        digest = hashlib.sha256(row.body).hexdigest()
+        reason = f"too_big: {len(row.body)} bytes, sha256 {digest}"
+        return row.model_copy(
+            update={"state": InboxState.QUARANTINED, "body": row.body[:KEPT_OF_OVERSIZED_BYTES], "reason": reason}
+        )
+
+    async def _insert(self, rows: Sequence[InboxRow]) -> Sequence[bool]:
+        """Insert a group and pass on what is new: even where a waiter has given up, the row is durable and counts."""
+        results = await self._store.insert_inbox(rows)
+        if self._offer is not None:
+            for row, is_new in zip(rows, results, strict=True):
+                if is_new and row.state is InboxState.RECEIVED:
+                    self._offer(row)
+        return results
+
+    async def drain(self) -> None:
+        """Wait until everything that arrived is durable or refused."""
+        await self._group.drain()

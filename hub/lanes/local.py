@@ -1,0 +1,342 @@
+"""Lanes in one process: a task for each conversation that has something to do, and a sweep for what was left behind."""
+
+import asyncio
+import heapq
+import random
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from channels.base import Channel, Inbound
+from core.clock import Clock
+from core.errors import MalformedPayload, StoreError
+from core.events import Event
+from core.ids import AccountName, ChannelName, ConversationId, account_key
+from core.inbox import MAX_CRASHES, InboxMark, InboxRow, InboxState, after_failure
+from core.storage import DeadLetter, Store
+from hub.holds import Hold, Holds
+from hub.outbox import Outbox
+from hub.records import Records
+from hub.telemetry import LogNames, Metrics
+from hub.turns import OutboxFull, Turns
+
+log = structlog.get_logger(__name__)
+
+SWEEP_EVERY_S = 2.0
+SWEEP_ROWS = 2000
+FULL_OUTBOX_PAUSE_S = 1.0
+LONGEST_WAIT_S = 30.0
+"""A hold is kept this long for a row that waits; beyond it the lease is given back and the sweep comes again."""
+
+
+@dataclass(order=True)
+class Task:
+    """One event of one row, in the order of its conversation."""
+
+    sort_key: tuple[str, datetime, str, int, int]
+    row: InboxRow = field(compare=False)
+    event: Event = field(compare=False)
+    swept: bool = field(compare=False, default=False)
+    """Found by the sweep: somebody may have begun it before and died of it."""
+    last_error: str | None = field(compare=False, default=None)
+
+
+@dataclass
+class Lane:
+    """What one conversation has to do."""
+
+    tasks: list[Task] = field(default_factory=list)
+    runner: asyncio.Task[None] | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Lanes:
+    """Runs turns and sends, one at a time per conversation.
+
+    Args:
+        turns: takes a turn to its commit.
+        outbox: sends what is committed.
+        pause: waits between two runs of a turn that raised.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        holds: Holds,
+        records: Records,
+        turns: Turns,
+        outbox: Outbox,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        metrics: Metrics,
+        names: LogNames,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._holds = holds
+        self._records = records
+        self._turns = turns
+        self._outbox = outbox
+        self._channels = channels
+        self._clock = clock
+        self._metrics = metrics
+        self._names = names
+        self._pause = pause
+        self._lanes: dict[ConversationId, Lane] = {}
+        self._in_flight: set[str] = set()
+        self._background: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    # what comes in
+
+    def offer(self, row: InboxRow) -> None:
+        """Take a row that has just become durable."""
+        self._admit(row, swept=False)
+
+    def _admit(self, row: InboxRow, *, swept: bool) -> None:
+        if row.id in self._in_flight or self._closing:
+            return
+        self._in_flight.add(row.id)
+        events = self._read(row)
+        if events is None:
+            self._in_flight.discard(row.id)
+            return
+        if len(events) > 1 and row.part == 0:
+            self._spawn(self._split(row, events, swept))
+        elif row.part < len(events):
+            self._enqueue(Task(row.sort_key, row, events[row.part], swept))
+
+    def _read(self, row: InboxRow) -> tuple[Event, ...] | None:
+        """Translate a row; None when there is nothing to take a turn for, which is written down with its reason."""
+        channel = self._channels.get(account_key(row.channel, row.account))
+        if channel is None:
+            return None  # the account is switched off; its rows wait
+        inbound = Inbound(
+            channel=ChannelName(row.channel),
+            account=AccountName(row.account),
+            body=row.body,
+            received_at=row.received_at,
+            headers=row.headers,
+        )
+        try:
+            events = channel.normalize(inbound)
+        except MalformedPayload as error:
+            self._set_aside(row, InboxState.QUARANTINED, f"malformed: {error}")
+        except Exception as error:  # noqa: BLE001  a bug in one adapter must not stop the others, nor lose the bytes
+            log.error("normalize_failed", row=row.id, error=type(error).__name__, where=where_raised(error))
+            self._set_aside(row, InboxState.QUARANTINED, f"adapter_failed: {type(error).__name__}")
+        else:
+            if events:
+                return tuple(event.model_copy(update={"raw_ref": row.id}) for event in events)
+            self._set_aside(row, InboxState.IGNORED, "nothing_to_handle")
+        return None
+
+    def _set_aside(self, row: InboxRow, state: InboxState, reason: str) -> None:
+        kind = reason.split(":", 1)[0]
+        if state is InboxState.QUARANTINED:
+            self._metrics.quarantined.labels(row.channel, row.account, kind).inc()
+        else:
+            self._metrics.ignored.labels(row.channel, kind).inc()
+        self._records.mark(InboxMark(id=row.id, state=state, reason=reason[:500]))
+
+    async def _split(self, row: InboxRow, events: tuple[Event, ...], swept: bool) -> None:
+        """Give the further events of one payload rows of their own, durable before the first one may be done."""
+        parts = [
+            row.model_copy(update={"id": f"{row.id}#{part}", "second": None, "part": part})
+            for part in range(1, len(events))
+        ]
+        try:
+            await self._store.insert_inbox(parts)
+        except StoreError as error:
+            log.warning("split_delayed", row=row.id, error=str(error))
+            self._in_flight.discard(row.id)
+            return
+        self._enqueue(Task(row.sort_key, row, events[0], swept))
+        for part in parts:
+            self._admit(part, swept=swept)
+
+    def wake(self, name: ConversationId) -> None:
+        """See to a conversation's outbox."""
+        if self._closing:
+            return
+        lane = self._lanes.setdefault(name, Lane())
+        if lane.runner is None:
+            lane.runner = self._spawn(self._run(name, lane))
+
+    def _enqueue(self, task: Task) -> None:
+        name = task.event.conversation_id
+        lane = self._lanes.setdefault(name, Lane())
+        heapq.heappush(lane.tasks, task)
+        lane.arrived.set()
+        self.wake(name)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    # what a lane does
+
+    async def _run(self, name: ConversationId, lane: Lane) -> None:
+        """Work until the lane is empty; if anything stops it the rows stay in the inbox and the sweep comes back."""
+        try:
+            hold = await self._holds.take(name)
+            if hold is not None:
+                if hold.is_fresh:
+                    self._outbox.recover(hold)
+                    hold.is_fresh = False
+                await self._work(hold, lane)
+                hold.waits = bool(hold.open_rows)
+                self._holds.idle(hold)
+        except StoreError as error:
+            log.warning("lane_stopped", conversation=self._names(name), error=type(error).__name__, detail=str(error))
+        finally:
+            self._put_down(name, lane)
+
+    def _put_down(self, name: ConversationId, lane: Lane) -> None:
+        for task in lane.tasks:
+            self._in_flight.discard(task.row.id)
+        del self._lanes[name]
+
+    async def _work(self, hold: Hold, lane: Lane) -> None:
+        while True:
+            due = await self._outbox.drain(hold)
+            if lane.tasks:
+                await self._take(hold, lane)
+                continue
+            if due is None:
+                return
+            wait_s = (due - self._clock.now()).total_seconds()
+            if wait_s > LONGEST_WAIT_S:
+                return
+            await self._wait_for_work(lane, wait_s)
+
+    @staticmethod
+    async def _wait_for_work(lane: Lane, wait_s: float) -> None:
+        """Wait for a row's time, but not longer than until something new arrives."""
+        lane.arrived.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(lane.arrived.wait(), max(wait_s, 0.0))
+
+    async def _take(self, hold: Hold, lane: Lane) -> None:
+        """Take the smallest task; one that fails stays in front until it succeeds or is dead."""
+        task = heapq.heappop(lane.tasks)
+        try:
+            if not task.swept or await self._survives(hold, task):
+                await self._turns.take(hold, task.row, task.event)
+        except (StoreError, asyncio.CancelledError):
+            heapq.heappush(lane.tasks, task)
+            raise
+        except OutboxFull:
+            heapq.heappush(lane.tasks, task)
+            await self._pause(FULL_OUTBOX_PAUSE_S)
+            return
+        except Exception as error:  # noqa: BLE001  a turn may fail in any way; its message must not be lost with it
+            if await self._failed(hold, task, error):
+                heapq.heappush(lane.tasks, task)
+                return
+        self._in_flight.discard(task.row.id)
+
+    async def _survives(self, hold: Hold, task: Task) -> bool:
+        """Count a run before it begins, and give up on a message that ended the process again and again."""
+        crashes = task.row.crashes + 1
+        if crashes > MAX_CRASHES:
+            await self._die(hold, task, "Crash", f"{task.row.crashes} runs ended with the process", task.row.attempts)
+            return False
+        task.row = task.row.model_copy(update={"crashes": crashes})
+        await self._records.mark_now(InboxMark(id=task.row.id, state=InboxState.READY, crashes=crashes))
+        task.swept = False
+        return True
+
+    async def _failed(self, hold: Hold, task: Task, error: Exception) -> bool:
+        """Write a failure down and wait for the next run; False when there is none."""
+        attempts = task.row.attempts + 1
+        signature = f"{type(error).__name__} at {where_raised(error)}"
+        self._metrics.failures.labels(type(error).__name__).inc()
+        log.error("turn_failed", conversation=self._names(hold.id), row=task.row.id, attempts=attempts, error=signature)
+        pause = after_failure(attempts)
+        same_again = task.last_error == signature
+        if pause is None or same_again:
+            await self._die(hold, task, type(error).__name__, signature, attempts)
+            return False
+        task.last_error = signature
+        task.row = task.row.model_copy(update={"attempts": attempts})
+        not_before = self._clock.now() + timedelta(seconds=pause)
+        await self._records.mark_now(
+            InboxMark(id=task.row.id, state=InboxState.READY, attempts=attempts, not_before=not_before)
+        )
+        await self._pause(pause)
+        return True
+
+    async def _die(self, hold: Hold, task: Task, error: str, detail: str, attempts: int) -> None:
+        """Bury a message: the letter first, then the notice and the person, then the mark; each may be done again."""
+        letter = DeadLetter(
+            id=task.row.id,
+            channel=task.row.channel,
+            account=task.row.account,
+            conversation_id=hold.id,
+            error=error,
+            detail=detail,
+            attempts=attempts,
+            died_at=self._clock.now(),
+        )
+        await self._store.bury(letter)
+        self._metrics.dead.labels(task.row.channel).inc()
+        await self._records.mark_now(InboxMark(id=task.row.id, state=InboxState.DEAD, reason=error, attempts=attempts))
+        try:
+            await self._turns.bury(hold, task.row, task.event)
+        except StoreError:
+            raise
+        except Exception as failure:  # noqa: BLE001  the notice may fail for the reason the turn did
+            log.error("notice_failed", row=task.row.id, error=type(failure).__name__, where=where_raised(failure))
+
+    # what was left behind
+
+    async def sweep(self) -> None:
+        """Bring back rows that nobody works on and outboxes that want attention, once."""
+        now = self._clock.now()
+        for row in await self._store.open_inbox(now, SWEEP_ROWS):
+            self._admit(row, swept=True)
+        for name in await self._store.waking(now, SWEEP_ROWS):
+            self.wake(name)
+        for state, count in (await self._store.counts()).items():
+            self._metrics.inbox_rows.labels(state).set(count)
+
+    async def keep_sweeping(self) -> None:
+        """Sweep at once and then every two seconds, until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except StoreError as error:
+                log.warning("sweep_failed", error=str(error))
+            await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.8, 1.2))  # noqa: S311  keeps workers apart, no secret
+
+    @property
+    def busy(self) -> int:
+        """Return how many conversations are being worked on."""
+        return len(self._lanes)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take nothing new and let running lanes finish what they can in that time."""
+        self._closing = True
+        if self._background:
+            _, late = await asyncio.wait(list(self._background), timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+def where_raised(error: BaseException) -> str:
+    """Return file, line and function of the innermost frame: what a log may say about an error without its values."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return "unknown"
+    last = frames[-1]
+    return f"{last.filename.rsplit('/', 2)[-2]}/{last.filename.rsplit('/', 1)[-1]}:{last.lineno} {last.name}"

@@ -1,0 +1,254 @@
+"""Sending: one api call at a time per conversation, claimed before the socket opens, none twice, none silently lost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.base import Channel
+from core.clock import Clock
+from core.errors import AccountRefused, DeliveryError, RateLimited, UnknownOutcome
+from core.ids import account_key
+from core.inbox import InboxMark, InboxState
+from core.outbox import TIME_TO_LIVE, OutboxRow, SendState, after_error, in_doubt
+from core.replies import Receipt
+from core.storage import TranscriptRow
+from hub.holds import Hold, Holds
+from hub.records import Records
+from hub.telemetry import LogNames, Metrics
+
+log = structlog.get_logger(__name__)
+
+SEND_BEGINS_WITHIN_S = 10.0
+"""A claim is good for this long; a process that slept through it does not send any more (SEMANTICS 6.4)."""
+ABSENCE_PROVEN_AFTER_S = 30.0
+"""Only then does "the platform has it not" count: longer than any request may last (20 s)."""
+PROOF_WITHIN_S = 120.0
+"""After so long without proof either way a send in doubt is resent or held, by policy."""
+PROOF_RETRY_S = 5.0
+ACCOUNT_PAUSE_S = 60.0
+
+
+@dataclass
+class Outbox:
+    """Sends what is committed. One retry layer: the platforms' libraries retry nothing."""
+
+    holds: Holds
+    records: Records
+    clock: Clock
+    metrics: Metrics
+    names: LogNames
+    channels: Mapping[str, Channel]
+    absence_proven_after_s: float = ABSENCE_PROVEN_AFTER_S
+    _paused: dict[str, datetime] = field(default_factory=dict)
+    """Account or bucket to the time until which the platform wants no call."""
+
+    def recover(self, hold: Hold) -> None:
+        """Take over rows that a dead owner left in SENDING: nobody knows whether they arrived."""
+        for row in hold.open_rows:
+            if row.state is SendState.SENDING:
+                hold.put(row.model_copy(update={"state": SendState.UNKNOWN, "reason": "owner_died"}))
+
+    async def drain(self, hold: Hold) -> datetime | None:
+        """Send what can be sent now; returns when to come again, or None when nothing is left.
+
+        Raises:
+            StoreError: the hold is lost; recovery goes on from what is durable.
+        """
+        while hold.open_rows:
+            row = hold.open_rows[0]
+            due = await self._advance(hold, row)
+            if due is not None:
+                await self.holds.save(hold)
+                return due
+        await self._finish(hold)
+        return None
+
+    async def _advance(self, hold: Hold, row: OutboxRow) -> datetime | None:
+        """Move the first open row one step; returns the time to wait for, if it cannot move now."""
+        now = self.clock.now()
+        match row.state:
+            case SendState.UNKNOWN:
+                return await self._prove(hold, row, now)
+            case SendState.SENDING:
+                await self._send(hold, row)
+                return None
+        if reason := self._obsolete(hold, row, now):
+            hold.put(row.ended(SendState.CANCELLED, reason))
+            return None
+        due = max((moment for moment in (row.retry_at, self._pause_of(hold, row)) if moment is not None), default=now)
+        if due > now:
+            hold.put(row.queued(due, row.reason or "waiting"))
+            return due
+        hold.put(row.sending(now))
+        await self.holds.save(hold)
+        return None
+
+    @staticmethod
+    def _obsolete(hold: Hold, row: OutboxRow, now: datetime) -> str | None:
+        """Say why a row must not leave any more."""
+        if now - row.created_at > TIME_TO_LIVE:
+            return "too_old"
+        conversation = hold.conversation
+        taken_over = conversation is not None and conversation.owner == "agent" and row.epoch < conversation.epoch
+        return "person_took_over" if taken_over and row.call.kind != "agent" else None
+
+    def is_paused(self, hold: Hold, row: OutboxRow) -> bool:
+        """Tell whether the platform wants no call now, for this account or this recipient."""
+        until = self._pause_of(hold, row)
+        return until is not None and until > self.clock.now()
+
+    def _pause_of(self, hold: Hold, row: OutboxRow) -> datetime | None:
+        account, bucket = self._pause_names(hold, row)
+        pauses = [until for name in (account, bucket) if (until := self._paused.get(name)) is not None]
+        return max(pauses, default=None)
+
+    @staticmethod
+    def _pause_names(hold: Hold, row: OutboxRow) -> tuple[str, str]:
+        account = ":".join(hold.id.split(":", 2)[:2])
+        return account, f"{account}:{row.call.bucket}"
+
+    def _channel(self, hold: Hold) -> Channel:
+        channel, account, _ = hold.id.split(":", 2)
+        return self.channels[account_key(channel, account)]
+
+    async def _send(self, hold: Hold, row: OutboxRow) -> None:
+        """Make the call that is claimed, and write down what came of it with the claim of the next one."""
+        if self._slept(hold, row):
+            hold.put(row.queued(None, "paused_before_sending"))
+            return
+        channel = self._channel(hold)
+        started = self.clock.monotonic()
+        try:
+            receipt = await channel.send(row.call, row.id, row.seq, hold.id)
+        except DeliveryError as error:
+            changed = self._failed(hold, row, error)
+        except Exception as error:  # noqa: BLE001  an adapter's bug says nothing about what reached the platform
+            changed = self._failed(hold, row, UnknownOutcome(f"{type(error).__name__} in the adapter"))
+        else:
+            changed = row.sent(receipt.provider_id)
+        self.metrics.send_seconds.labels(channel.name).observe(self.clock.monotonic() - started)
+        self.metrics.sends.labels(channel.name, str(changed.state)).inc()
+        hold.put(changed)
+        await self._claim_next(hold)
+
+    def _slept(self, hold: Hold, row: OutboxRow) -> bool:
+        """Tell whether so much time passed since the claim that it may no longer be ours."""
+        claimed_for = (self.clock.now() - row.started_at).total_seconds() if row.started_at else 0.0
+        return claimed_for > SEND_BEGINS_WITHIN_S or self.clock.monotonic() >= hold.good_until
+
+    def _failed(self, hold: Hold, row: OutboxRow, error: DeliveryError) -> OutboxRow:
+        now = self.clock.now()
+        account, bucket = self._pause_names(hold, row)
+        if isinstance(error, RateLimited):
+            self._paused[bucket] = now + timedelta(seconds=error.retry_after_s)
+        if isinstance(error, AccountRefused):
+            if self._paused.get(account, now) <= now:
+                log.error("account_refused", account=account, error=str(error))
+            self._paused[account] = now + timedelta(seconds=ACCOUNT_PAUSE_S)
+        if row.call.role == "aside" and not isinstance(error, RateLimited | AccountRefused):
+            changed = row.ended(SendState.CANCELLED, "aside_failed")
+        else:
+            changed = after_error(row, error, now)
+        log.warning(
+            "not_sent",
+            conversation=self.names(hold.id),
+            out_id=row.id,
+            error=type(error).__name__,
+            detail=str(error),
+            becomes=str(changed.state),
+            attempt=row.attempt,
+        )
+        return changed
+
+    async def _claim_next(self, hold: Hold) -> None:
+        """Claim the row behind in the same write that records the result of the one before it."""
+        if not hold.open_rows:
+            return
+        head = hold.open_rows[0]
+        now = self.clock.now()
+        ready = head.state is SendState.QUEUED and head.retry_at is None and not self.is_paused(hold, head)
+        if ready and not self._obsolete(hold, head, now):
+            hold.put(head.sending(now))
+        await self.holds.save(hold)
+
+    async def _prove(self, hold: Hold, row: OutboxRow, now: datetime) -> datetime | None:
+        """Settle a send in doubt: by the platform's word where it can be asked, else by policy."""
+        channel = self._channel(hold)
+        ability = channel.capabilities.unknown_sends
+        started = row.started_at or row.created_at
+        if ability == "provable" and row.call.role == "message" and now - started < timedelta(seconds=PROOF_WITHIN_S):
+            return await self._prove_by_asking(hold, row, channel, now)
+        changed = in_doubt(row, ability, now)
+        hold.put(changed)
+        log.warning(
+            "send_in_doubt",
+            conversation=self.names(hold.id),
+            out_id=row.id,
+            becomes=str(changed.state),
+            reason=changed.reason,
+        )
+        self.metrics.sends.labels(channel.name, f"doubt_{changed.state}").inc()
+        return None
+
+    async def _prove_by_asking(self, hold: Hold, row: OutboxRow, channel: Channel, now: datetime) -> datetime | None:
+        started = row.started_at or row.created_at
+        absence_counts_at = started + timedelta(seconds=self.absence_proven_after_s)
+        receipt, answered = await self._ask(channel, row, started)
+        if receipt is not None:
+            hold.put(row.sent(receipt.provider_id))
+            self.metrics.sends.labels(channel.name, "proven_sent").inc()
+            return None
+        if answered and now >= absence_counts_at:
+            hold.put(row.queued(now, "proven_absent"))
+            self.metrics.sends.labels(channel.name, "proven_absent").inc()
+            return None
+        return max(now + timedelta(seconds=PROOF_RETRY_S), absence_counts_at if answered else now)
+
+    @staticmethod
+    async def _ask(channel: Channel, row: OutboxRow, since: datetime) -> tuple[Receipt | None, bool]:
+        """Return what the platform knows of a call, and whether it answered at all."""
+        try:
+            return await channel.find_sent(row.call, row.id, since), True
+        except DeliveryError:
+            return None, False
+
+    async def _finish(self, hold: Hold) -> None:
+        """Move finished rows into the transcript and out of the conversation; nobody waits for this."""
+        done = [row for row in hold.out if row.is_terminal]
+        if not done or hold.conversation is None:
+            return
+        for row in done:
+            if row.call.role == "message":
+                await self.records.line_now(self._line_out(hold, row))
+        hold.drop(done)
+        await self.holds.save(hold)
+        for inbox_id in dict.fromkeys(row.inbox_id for row in done):
+            self.records.mark(InboxMark(id=inbox_id, state=InboxState.DONE, conversation_id=hold.id))
+
+    @staticmethod
+    def _line_out(hold: Hold, row: OutboxRow) -> TranscriptRow:
+        text = row.call.params.get("text") or row.call.params.get("body") or ""
+        kept = row.state in {SendState.HELD, SendState.FAILED}
+        assert hold.conversation is not None  # noqa: S101  rows exist only where a turn was committed
+        return TranscriptRow(
+            id=row.id,
+            conversation_id=hold.id,
+            desk=hold.conversation.desk,
+            direction="out",
+            seq=row.seq,
+            at=row.started_at or row.created_at,
+            text=str(text),
+            body={"from": "bot", "text": str(text), **_choices(row)},
+            event_id=row.event_id,
+            state=str(row.state),
+            provider_id=row.provider_id,
+            reason=row.reason,
+            call=row.call if kept else None,
+        )
+
+
+def _choices(row: OutboxRow) -> dict[str, object]:
+    choices = row.call.params.get("choices")
+    return {"choices": choices} if choices else {}

@@ -1,0 +1,307 @@
+"""Configuration: `config/frontdesk.yaml`, the environment and secret files become one frozen `Settings`.
+
+The only file that reads the environment. A secret may come as `NAME` or, better, as `NAME_FILE` holding a path. An
+account's field is `FRONTDESK_<CHANNEL>_<ACCOUNT>_<FIELD>`: `FRONTDESK_SLACK_ACME_BOT_TOKEN`.
+"""
+
+import importlib
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+
+from core.errors import ConfigError
+from core.ids import DeskName
+from core.model import Model
+
+CHANNELS = ("slack", "telegram", "whatsapp", "email", "web")
+GENERATED_SECRETS = {"web": "secret"}
+"""Fields that the hub makes up and keeps in the data folder when nobody gives them."""
+PROJECT = Path(__file__).resolve().parents[1]
+SAMPLE_ORDERS = PROJECT / "config" / "sample" / "orders.yaml"
+
+TEXTUAL = (str, str | None, SecretStr, SecretStr | None)
+"""Types that take an environment variable as it is; others (lists, numbers) are read as YAML."""
+
+Role = Literal["all", "web", "worker"]
+NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+
+
+class Desk(Model):
+    """One service with its own accounts, tone and languages."""
+
+    name: DeskName
+    accounts: tuple[str, ...]
+    """`channel:account`."""
+    tone: str = "friendly"
+    languages: tuple[str, ...] = ("en",)
+
+
+class AccountPlan(Model):
+    """What the configuration says about one account."""
+
+    channel: str
+    name: str
+    settings: BaseModel | None
+    """None while something is missing: the account is off."""
+    missing: tuple[str, ...] = ()
+    """Environment variables that would switch it on."""
+    switch_on: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return `channel:account`."""
+        return f"{self.channel}:{self.name}"
+
+
+class Server(Model):
+    """Where the hub listens, and how the outside reaches it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str = ""
+    """Origin that platforms and visitors see; empty means `http://host:port`."""
+
+
+class Database(Model):
+    """A real MongoDB by its URI, or the embedded one."""
+
+    uri: str | None = None
+    name: str = "frontdesk"
+    embedded_port: int = Field(default=27117, ge=1, le=65535)
+
+
+class Outgoing(Model):
+    """How sends in doubt are settled."""
+
+    absence_proven_after_s: float = Field(default=30.0, ge=0.0)
+
+
+class Connectors(Model):
+    """The systems behind the bot's actions."""
+
+    orders_url: str | None = None
+    """None: the bundled sample orders, for trials."""
+    timeout_s: float = 5.0
+
+
+class Settings(Model):
+    """Everything the hub is told before it starts."""
+
+    server: Server = Server()
+    database: Database = Database()
+    connectors: Connectors = Connectors()
+    outgoing: Outgoing = Outgoing()
+    desks: tuple[Desk, ...]
+    accounts: tuple[AccountPlan, ...]
+    data: Path
+    content: Path
+    templates: Path
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    nats_url: str | None = None
+    log_key: bytes
+
+    @property
+    def origin(self) -> str:
+        """Return the origin that platforms and visitors see, without a trailing slash."""
+        return self.server.public_url.rstrip("/") or f"http://{self.server.host}:{self.server.port}"
+
+    @property
+    def desk_of(self) -> dict[str, Desk]:
+        """Return each account's desk, by `channel:account`."""
+        return {account: desk for desk in self.desks for account in desk.accounts}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The process environment, with secrets from files."""
+
+    values: Mapping[str, str]
+
+    def get(self, name: str) -> str | None:
+        """Return a value, from `NAME` or from the file named by `NAME_FILE`; empty counts as absent.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        if path := self.values.get(f"{name}_FILE"):
+            try:
+                return Path(path).read_text().strip() or None
+            except OSError as error:
+                raise ConfigError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from error
+        return self.values.get(name) or None
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the configuration.
+
+    Args:
+        path: the YAML file; by default `FRONTDESK_CONFIG`, else `config/frontdesk.yaml` of the project.
+        environ: the environment; by default the process's own.
+        overrides: `host`, `port`, `data` from the command line.
+
+    Raises:
+        ConfigError: names the file, the field and what is expected.
+    """
+    environment = Environment(os.environ if environ is None else environ)
+    path = path or Path(environment.get("FRONTDESK_CONFIG") or PROJECT / "config" / "frontdesk.yaml")
+    document = _read_yaml(path)
+    data = Path(overrides.get("data") or environment.get("FRONTDESK_DATA") or PROJECT / "data").resolve()
+    desks = _desks(document, path)
+    try:
+        return Settings(
+            server=Server.model_validate(_server(document, environment, overrides)),
+            database=Database.model_validate(_database(document, environment)),
+            connectors=Connectors.model_validate(_connectors(document, environment)),
+            outgoing=Outgoing.model_validate(_outgoing(document, environment)),
+            desks=desks,
+            accounts=_accounts(desks, document.get("accounts") or {}, environment, data),
+            data=data,
+            content=Path(environment.get("FRONTDESK_CONTENT") or path.resolve().parent / "content"),
+            templates=Path(environment.get("FRONTDESK_TEMPLATES") or PROJECT / "templates"),
+            log_level=environment.get("FRONTDESK_LOG_LEVEL") or "INFO",
+            nats_url=environment.get("FRONTDESK_NATS_URL"),
+            log_key=_kept_secret(data, "log_key").encode(),
+        )
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(error)}") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}; copy config/frontdesk.yaml from the project"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: a mapping with the key `desks` is expected")
+    if unknown := set(document) - {"server", "database", "connectors", "outgoing", "desks", "accounts"}:
+        raise ConfigError(f"{path}: unknown key {', '.join(sorted(unknown))}")
+    return document
+
+
+def _chosen(document: Mapping[str, Any], section: str, choices: Mapping[str, str | None]) -> dict[str, Any]:
+    """Merge a section of the file with what the environment says; the environment wins."""
+    return (document.get(section) or {}) | {key: value for key, value in choices.items() if value is not None}
+
+
+def _server(document: Mapping[str, Any], environment: Environment, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: environment.get(f"FRONTDESK_{name.upper()}") for name in ("host", "port", "public_url")}
+    given |= {name: overrides[name] for name in ("host", "port") if overrides.get(name) is not None}
+    return _chosen(document, "server", given)
+
+
+def _database(document: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+    given = {
+        "uri": environment.get("FRONTDESK_MONGO_URI"),
+        "name": environment.get("FRONTDESK_MONGO_DATABASE"),
+        "embedded_port": environment.get("FRONTDESK_DATABASE_PORT"),
+    }
+    return _chosen(document, "database", given)
+
+
+def _connectors(document: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+    return _chosen(document, "connectors", {"orders_url": environment.get("FRONTDESK_ORDERS_URL")})
+
+
+def _outgoing(document: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+    name = "absence_proven_after_s"
+    return _chosen(document, "outgoing", {name: environment.get("FRONTDESK_ABSENCE_PROVEN_AFTER_S")})
+
+
+def _desks(document: Mapping[str, Any], path: Path) -> tuple[Desk, ...]:
+    described = document.get("desks")
+    if not isinstance(described, dict) or not described:
+        raise ConfigError(f"{path}: `desks` must name at least one desk with its accounts")
+    try:
+        desks = tuple(Desk.model_validate((fields or {}) | {"name": name}) for name, fields in described.items())
+    except ValidationError as error:
+        raise ConfigError(f"{path}: desks: {_explain(error)}") from error
+    keys = [account for desk in desks for account in desk.accounts]
+    for key in keys:
+        _check_account(key, path)
+        if keys.count(key) > 1:
+            raise ConfigError(f"{path}: {key} belongs to two desks; an account has one desk")
+    return desks
+
+
+def _check_account(key: str, path: Path) -> None:
+    channel, _, name = key.partition(":")
+    if channel not in CHANNELS or not NAME.match(name):
+        raise ConfigError(f"{path}: {key!r} is not an account; write channel:name with one of {', '.join(CHANNELS)}")
+
+
+def _accounts(
+    desks: tuple[Desk, ...], described: Mapping[str, Any], environment: Environment, data: Path
+) -> tuple[AccountPlan, ...]:
+    keys = [account for desk in desks for account in desk.accounts]
+    if unknown := set(described) - set(keys):
+        raise ConfigError(f"accounts: {', '.join(sorted(unknown))} belong to no desk")
+    return tuple(_account(key, described.get(key) or {}, environment, data) for key in keys)
+
+
+def variable(channel: str, account: str, field: str) -> str:
+    """Name the environment variable of one field of one account.
+
+    >>> variable("slack", "acme-eu", "bot_token")
+    'FRONTDESK_SLACK_ACME_EU_BOT_TOKEN'
+    """
+    return f"FRONTDESK_{channel}_{account}_{field}".upper().replace("-", "_")
+
+
+def _account(key: str, described: Mapping[str, Any], environment: Environment, data: Path) -> AccountPlan:
+    channel, _, name = key.partition(":")
+    module = importlib.import_module(f"channels.{channel}.account")
+    model: type[BaseModel] = module.AccountSettings
+    given = dict(described)
+    for field in model.model_fields:
+        if (value := environment.get(variable(channel, name, field))) is not None:
+            given[field] = yaml.safe_load(value) if model.model_fields[field].annotation not in TEXTUAL else value
+    if channel in GENERATED_SECRETS:
+        given.setdefault(GENERATED_SECRETS[channel], _kept_secret(data, f"{channel}_{name}"))
+    try:
+        return AccountPlan(channel=channel, name=name, settings=model.model_validate(given))
+    except ValidationError as error:
+        if _is_incomplete(error):
+            missing = tuple(_missing(error, channel, name))
+            return AccountPlan(channel=channel, name=name, settings=None, missing=missing, switch_on=module.SWITCH_ON)
+        raise ConfigError(f"account {key}: {_explain(error)}") from error
+
+
+def _is_incomplete(error: ValidationError) -> bool:
+    """Tell an account that nobody has set up yet from one that is set up wrong."""
+    return all(entry["type"] in {"missing", "value_error"} for entry in error.errors()) and any(
+        entry["type"] == "missing" or not entry["loc"] for entry in error.errors()
+    )
+
+
+def _missing(error: ValidationError, channel: str, name: str) -> list[str]:
+    return [
+        variable(channel, name, str(entry["loc"][0])) if entry["loc"] else entry["msg"].removeprefix("Value error, ")
+        for entry in error.errors()
+    ]
+
+
+def _explain(error: ValidationError) -> str:
+    """Say what is wrong without repeating the value, which may be a secret."""
+    lines = (f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}" for entry in error.errors())
+    return "; ".join(lines)
+
+
+def _kept_secret(data: Path, name: str) -> str:
+    """Return a secret of our own making, from the data folder; make it on first use."""
+    path = data / "secrets" / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text()

@@ -1,0 +1,121 @@
+"""What the hub tells about itself: JSON logs with ids and sizes only, and metrics.
+
+No message text, name, address, phone number or token enters a log. A conversation's name may hold a phone number or a
+visitor's id, so logs carry a keyed hash of it: lines of one conversation belong together and do not say whose it is.
+"""
+
+import hashlib
+import logging
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECRET_SHAPES = re.compile(
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|\d{6,}:[\w-]{30,}|\bAC[0-9a-f]{32}\b|\bSK[0-9a-f]{32}\b|Bearer\s+\S+|/bot\d+:[^/\s]+"
+)
+"""Tokens as Slack, Telegram and Twilio write them (SECURITY section 4), should a library's message hold one."""
+LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+
+
+class LogNames:
+    """Makes names for logs: the same input, the same name, and no way back without the key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key[:64]
+
+    def __call__(self, conversation_id: str) -> str:
+        """Return `channel:account:xxxxxxxx` for a conversation id."""
+        channel, account, thread = conversation_id.split(":", 2)
+        digest = hashlib.blake2b(thread.encode(), key=self._key, digest_size=6).hexdigest()
+        return f"{channel}:{account}:{digest}"
+
+
+def _hide_secrets(_logger: Any, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
+    for key, value in entry.items():
+        if isinstance(value, str) and SECRET_SHAPES.search(value):
+            entry[key] = SECRET_SHAPES.sub("[secret]", value)
+    return entry
+
+
+def _to_json(value: Any, default: Callable[[Any], Any] | None = None, **_: Any) -> str:
+    return orjson.dumps(value, default=default or str).decode()
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """Send every log line, ours and the libraries', as one JSON object per line to standard error."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _hide_secrets,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(level)  # a library may set its own logger to DEBUG when it is imported (bm25s does)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=_to_json),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("aiohttp.access", "httpx", "httpcore", "slack_bolt", "slack_sdk", "telegram", "twilio", "mail.log"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)  # they log bodies, URLs with tokens, or one line per request
+
+
+class Metrics:
+    """Every number the hub keeps, in a registry of its own so that two hubs in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        labels = ("channel", "account")
+        self.accepted = Counter("frontdesk_accepted", "Payloads made durable.", labels, registry=r)
+        self.duplicates = Counter("frontdesk_duplicates", "Payloads that were known already.", labels, registry=r)
+        self.refused = Counter("frontdesk_refused", "Payloads that could not be made durable.", labels, registry=r)
+        self.quarantined = Counter(
+            "frontdesk_quarantined", "Payloads nobody can read.", (*labels, "reason"), registry=r
+        )
+        self.accept_seconds = Histogram(
+            "frontdesk_accept_seconds", "From raw bytes to durable.", buckets=LATENCY_BUCKETS_S, registry=r
+        )
+        self.turns = Counter("frontdesk_turns", "Turns taken, by the rung that spoke.", ("channel", "rung"), registry=r)
+        self.turn_seconds = Histogram(
+            "frontdesk_turn_seconds", "From the claim of an event to its commit.", buckets=LATENCY_BUCKETS_S, registry=r
+        )
+        self.ignored = Counter("frontdesk_ignored", "Events that ask for no answer.", ("channel", "reason"), registry=r)
+        self.failures = Counter("frontdesk_turn_failures", "Turns that raised.", ("error",), registry=r)
+        self.dead = Counter("frontdesk_dead_letters", "Messages that no run could finish.", ("channel",), registry=r)
+        self.sends = Counter("frontdesk_sends", "Api calls by how they ended.", ("channel", "outcome"), registry=r)
+        self.send_seconds = Histogram(
+            "frontdesk_send_seconds", "One api call.", ("channel",), buckets=LATENCY_BUCKETS_S, registry=r
+        )
+        self.answer_seconds = Histogram(
+            "frontdesk_answer_seconds",
+            "From durable to the first reply at the platform.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=r,
+        )
+        self.handoffs = Counter("frontdesk_handoffs", "Conversations given to people.", ("reason",), registry=r)
+        self.leases_lost = Counter("frontdesk_leases_lost", "Work thrown away because a lease was lost.", registry=r)
+        self.inbox_rows = Gauge("frontdesk_inbox_rows", "Rows by state, as of the last sweep.", ("state",), registry=r)
+        self.channel_up = Gauge("frontdesk_channel_up", "1 while an account listens.", labels, registry=r)
+        self.database_restarts = Counter(
+            "frontdesk_database_restarts", "Restarts of the embedded database.", registry=r
+        )

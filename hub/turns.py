@@ -1,0 +1,265 @@
+"""One turn: hear the event, ask the bot, plan the replies, commit all of it in one write."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from channels.base import Channel
+from core.clock import Clock
+from core.conversation import RECENT_EVENTS, ActionResult, ActionWanted, Conversation, Handoff, Trace, Turn
+from core.events import ChoiceMade, CommandGiven, DeliveryStatusChanged, Event, MessageReceived
+from core.ids import DeskName, EventId, account_key, out_id
+from core.inbox import InboxMark, InboxRow, InboxState
+from core.outbox import MAX_OUTBOX_ROWS, OutboxRow, SendState
+from core.ports import Action, Responder
+from core.replies import Reply
+from core.storage import Store, TranscriptRow
+from hub.holds import Hold, Holds
+from hub.outbox import Outbox
+from hub.records import Records
+from hub.settings import Desk
+from hub.telemetry import LogNames, Metrics
+from hub.templating import Templates
+
+log = structlog.get_logger(__name__)
+
+MAX_ACTIONS = 8
+"""Actions one turn may ask for; more is a flow that goes in circles."""
+SEQ_STEP = 32
+"""Sequence numbers set aside for one turn: its event and up to 31 api calls."""
+TROUBLE = Reply(template="trouble", kind="handoff_notice")
+"""Said once when a message cannot be handled, while a person takes over."""
+
+
+BURIAL = "!dead"
+GAVE_UP = "gave_up"
+
+
+class OutboxFull(Exception):
+    """The plan does not fit into the conversation's outbox yet; take the turn again when the line has moved."""
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Takes turns. Everything it needs comes from the wiring."""
+
+    store: Store
+    holds: Holds
+    records: Records
+    clock: Clock
+    metrics: Metrics
+    names: LogNames
+    channels: Mapping[str, Channel]
+    desks: Mapping[str, Desk]
+    """By `channel:account`."""
+    responders: Mapping[DeskName, Responder]
+    """By desk."""
+    actions: Mapping[str, Action]
+    templates: Templates
+    outbox: Outbox
+
+    async def take(self, hold: Hold, row: InboxRow, event: Event) -> None:
+        """Take one event to its commit. When this returns the row is handled, ignored, or done.
+
+        Raises:
+            OutboxFull: nothing was done; later.
+            StoreError: the commit did not happen, or nobody knows; the hold is dropped.
+            Exception: the turn itself failed; nothing was committed.
+        """
+        if isinstance(event, DeliveryStatusChanged):
+            await self._note_delivery(hold, row, event)
+            return
+        started = self.clock.monotonic()
+        conversation = hold.conversation or self._new(event)
+        if conversation.remembers(event.id):
+            self._settle(hold, row)
+            return
+        if row.replayed:
+            conversation = _given_back(conversation)
+        turn = await self._decide(conversation, event)
+        if turn.ignored is not None:
+            self._ignore(row, turn.ignored)
+            return
+        await self._commit(hold, row, event, turn, started)
+
+    def _new(self, event: Event) -> Conversation:
+        desk = self.desks[account_key(event.channel, event.account)]
+        return Conversation(
+            id=event.conversation_id,
+            desk=desk.name,
+            channel=event.channel,
+            account=event.account,
+            address=event.address,
+        )
+
+    async def _decide(self, conversation: Conversation, event: Event) -> Turn:
+        """Ask the bot, run what it asks for, ask again with the results."""
+        responder = self.responders[conversation.desk]
+        results: dict[str, ActionResult] = {}
+        while True:
+            answer = responder.respond(conversation, event, self.clock.now(), results)
+            if isinstance(answer, Turn):
+                return answer
+            if len(results) >= MAX_ACTIONS:
+                raise RuntimeError(f"a turn asked for more than {MAX_ACTIONS} actions")
+            results[answer.key] = await self._act(answer)
+
+    async def _act(self, wanted: ActionWanted) -> ActionResult:
+        started = self.clock.monotonic()
+        result = await self.actions[wanted.action](wanted.arguments)
+        latency_ms = (self.clock.monotonic() - started) * 1000
+        return result.model_copy(update={"latency_ms": latency_ms})
+
+    async def _commit(self, hold: Hold, row: InboxRow, event: Event, turn: Turn, started: float, step: int = 0) -> None:
+        version = turn.conversation.version + 1
+        conversation = turn.conversation.model_copy(update={"version": version})
+        plan = self._plan(conversation, row, event, turn.replies, step)
+        if len(hold.out) + len(plan) > MAX_OUTBOX_ROWS:
+            raise OutboxFull
+        if plan and not hold.open_rows and not self.outbox.is_paused(hold, plan[0]):
+            plan[0] = plan[0].sending(self.clock.now())
+        before = (hold.conversation, hold.out)
+        hold.conversation, hold.out = conversation, (*hold.out, *plan)
+        try:
+            await self.holds.save(hold)
+        except BaseException:
+            hold.conversation, hold.out = before
+            raise
+        latency_ms = (self.clock.monotonic() - started) * 1000
+        trace = turn.trace.model_copy(update={"latency_ms": round(latency_ms, 2)})
+        self._tell(event, conversation, turn, trace)
+        self.records.line(self._line_in(conversation, event, trace))
+        self._settle(hold, row)
+
+    def _plan(
+        self, conversation: Conversation, row: InboxRow, event: Event, replies: tuple[Reply, ...], step: int
+    ) -> list[OutboxRow]:
+        """Render every reply now, so that a retry says the same."""
+        channel = self.channels[account_key(conversation.channel, conversation.account)]
+        desk = self.desks[account_key(conversation.channel, conversation.account)]
+        locale = conversation.session.language or desk.languages[0]
+        tone = conversation.session.tone or desk.tone
+        calls = [
+            call
+            for reply in replies
+            for call in channel.render(
+                reply,
+                self.templates.words(channel.name, reply, channel.escapes, locale, tone),
+                conversation.address,
+            )
+        ]
+        return [
+            OutboxRow(
+                id=out_id(conversation.desk, event.id, step, index),
+                event_id=event.id,
+                inbox_id=row.id,
+                call=call,
+                epoch=conversation.epoch,
+                seq=conversation.version * SEQ_STEP + 1 + index,
+                created_at=self.clock.now(),
+            )
+            for index, call in enumerate(calls)
+        ]
+
+    def _settle(self, hold: Hold, row: InboxRow) -> None:
+        """Mark a row whose turn is committed: DONE when its plan is through, HANDLED while some of it is to be sent."""
+        waiting = any(entry.inbox_id == row.id for entry in hold.open_rows)
+        state = InboxState.HANDLED if waiting else InboxState.DONE
+        if not (waiting and hold.open_rows[0].state is SendState.SENDING):  # the send that follows at once will mark it
+            self.records.mark(InboxMark(id=row.id, state=state, conversation_id=hold.id))
+
+    def _ignore(self, row: InboxRow, reason: str) -> None:
+        self.metrics.ignored.labels(row.channel, reason).inc()
+        self.records.mark(InboxMark(id=row.id, state=InboxState.IGNORED, reason=reason))
+
+    async def _note_delivery(self, hold: Hold, row: InboxRow, event: DeliveryStatusChanged) -> None:
+        """Take a delivery status; for a send in doubt it is the proof that it arrived."""
+        for entry in hold.open_rows:
+            if entry.id == event.out_id and entry.state is SendState.UNKNOWN:
+                hold.put(entry.sent(event.provider_id))
+        await self.store.note_delivery(event.out_id, event.provider_id, event.status, event.error_code)
+        self.records.mark(InboxMark(id=row.id, state=InboxState.DONE))
+
+    async def bury(self, hold: Hold, row: InboxRow, event: Event) -> None:
+        """Give a conversation to people because one of its messages cannot be handled, and say so once.
+
+        The message itself is not remembered as taken, so that a person may replay it.
+        """
+        conversation = hold.conversation or self._new(event)
+        burial = EventId(f"{event.id}{BURIAL}")
+        if conversation.remembers(burial):
+            return
+        given = conversation.model_copy(
+            update={
+                "owner": "queue",
+                "epoch": conversation.epoch + 1,
+                "session": conversation.session.model_copy(update={"last_action": GAVE_UP}),
+                "recent": (*conversation.recent, burial)[-RECENT_EVENTS:],
+                "address": event.address or conversation.address,
+            }
+        )
+        trace = Trace(event_id=event.id, rung="handoff", templates=(TROUBLE.template,), handoff="error")
+        handoff = Handoff(reason="error", summary=TROUBLE.template)
+        turn = Turn(conversation=given, replies=(TROUBLE,), trace=trace, handoff=handoff)
+        await self._commit(hold, row, event, turn, self.clock.monotonic(), step=1)
+
+    def _tell(self, event: Event, conversation: Conversation, turn: Turn, trace: Trace) -> None:
+        self.metrics.turns.labels(event.channel, trace.rung).inc()
+        self.metrics.turn_seconds.observe(trace.latency_ms / 1000)
+        if turn.handoff is not None:
+            self.metrics.handoffs.labels(turn.handoff.reason).inc()
+        log.info(
+            "turn",
+            conversation=self.names(conversation.id),
+            event_id=event.id,
+            version=conversation.version,
+            intent=trace.intent,
+            confidence=trace.confidence,
+            rung=trace.rung,
+            templates=trace.templates,
+            handoff=trace.handoff,
+            latency_ms=trace.latency_ms,
+        )
+
+    @staticmethod
+    def _line_in(conversation: Conversation, event: Event, trace: Trace) -> TranscriptRow:
+        text = spoken_text(event)
+        return TranscriptRow(
+            id=event.id,
+            conversation_id=conversation.id,
+            desk=conversation.desk,
+            direction="in",
+            seq=conversation.version * SEQ_STEP,
+            at=event.received_at,
+            text=text,
+            body={"from": "you", "id": event.id.rsplit(":", 1)[-1], "text": text, "at": _iso(event.received_at)},
+            event_id=event.id,
+            trace=trace,
+        )
+
+
+def _given_back(conversation: Conversation) -> Conversation:
+    """Return a conversation to the bot if people have it only because the message that is replayed had failed."""
+    if conversation.owner != "queue" or conversation.session.last_action != GAVE_UP:
+        return conversation
+    session = conversation.session.model_copy(update={"last_action": None})
+    return conversation.model_copy(update={"owner": "bot", "epoch": conversation.epoch + 1, "session": session})
+
+
+def spoken_text(event: Event) -> str:
+    """Return what a person said by an event, as a transcript shows it."""
+    match event:
+        case MessageReceived():
+            return event.full_text or event.text
+        case ChoiceMade():
+            return event.label or ""
+        case CommandGiven():
+            return f"/{event.name} {event.arguments}".strip()
+        case _:
+            return ""
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

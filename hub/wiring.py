@@ -1,0 +1,232 @@
+"""The composition root: settings in, a running hub out. The one place where every part is known."""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import structlog
+
+from channels.base import Accept, Acceptance, Channel, Inbound, Resources
+from core.clock import Clock
+from core.ids import AccountName, DeskName
+from core.inbox import InboxRow
+from core.ports import Action, Responder
+from core.storage import Store
+from core.store.mongo import MongoStore
+from hub.clock import SystemClock
+from hub.connectors.orders import ACTION, Orders
+from hub.content import Content, build_responders, load_content
+from hub.database import EmbeddedDatabase
+from hub.holds import Holds
+from hub.inbox import Inbox
+from hub.lanes.local import Lanes
+from hub.mailbox import StoreMailbox
+from hub.outbox import Outbox
+from hub.records import Records
+from hub.settings import Role, Settings
+from hub.telemetry import LogNames, Metrics
+from hub.templating import Templates
+from hub.turns import Turns
+
+log = structlog.get_logger(__name__)
+
+SAMPLE_PATH = "/sample"
+"""Where the bundled sample orders answer while no orders system is named."""
+LISTEN_AGAIN_AFTER_S = 5.0
+DRAIN_WITHIN_S = 8.0
+"""A stop waits this long for running turns; an orchestrator gives ten seconds (FAULTS F021)."""
+
+
+def build_channels(settings: Settings, accept: Accept, mailbox: StoreMailbox, clock: Clock) -> dict[str, Channel]:
+    """Build every account that is set up; a platform's library is imported only where an account uses it."""
+    resources = Resources(clock=clock, accept=accept, public_url=settings.origin, mailbox=mailbox)
+    channels: dict[str, Channel] = {}
+    for plan in settings.accounts:
+        if plan.settings is not None:
+            module = importlib.import_module(f"channels.{plan.channel}.channel")
+            channels[plan.key] = module.build(AccountName(plan.name), plan.settings, resources)
+    return channels
+
+
+def build_actions(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Action]:
+    """Join the names that flows use to the systems behind them."""
+    base_url = settings.connectors.orders_url or f"http://{settings.server.host}:{settings.server.port}{SAMPLE_PATH}"
+    return {ACTION: Orders(base_url, session, timeout_s=settings.connectors.timeout_s)}
+
+
+@dataclass
+class App:
+    """A hub: everything it is made of, and how it starts and stops."""
+
+    settings: Settings
+    role: Role
+    store: Store
+    database: EmbeddedDatabase | None
+    metrics: Metrics
+    content: Content
+    session: aiohttp.ClientSession
+    channels: Mapping[str, Channel]
+    inbox: Inbox
+    holds: Holds
+    records: Records
+    lanes: Lanes | None
+    ready: bool = False
+    _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Begin to listen and to work. The HTTP server is started by its owner."""
+        self._say_what_is_off()
+        if self.lanes is not None:
+            self._tasks.append(asyncio.create_task(self.holds.keep()))
+            self._tasks.append(asyncio.create_task(self.lanes.keep_sweeping()))
+        if self.role != "worker":
+            self._tasks += [asyncio.create_task(self._listen(key, channel)) for key, channel in self.channels.items()]
+        self.ready = True
+
+    def _say_what_is_off(self) -> None:
+        for plan in self.settings.accounts:
+            if plan.settings is None:
+                log.warning("channel_off", account=plan.key, missing=list(plan.missing), switch_on=plan.switch_on)
+
+    async def _listen(self, key: str, channel: Channel) -> None:
+        """Keep an account listening; one that cannot must not take the others down."""
+        gauge = self.metrics.channel_up.labels(channel.name, channel.account)
+        while True:
+            try:
+                gauge.set(1)
+                await channel.listen()
+            except Exception as error:  # noqa: BLE001  whatever a platform's library raises, the account comes back
+                gauge.set(0)
+                log.error("listening_failed", account=key, error=type(error).__name__)
+                await asyncio.sleep(LISTEN_AGAIN_AFTER_S)
+            else:
+                return  # this account is called by its platform
+
+    async def stop(self) -> None:
+        """Take nothing new, finish what runs, give everything back."""
+        self.ready = False
+        await self.inbox.drain()
+        if self.lanes is not None:
+            await self.lanes.drain(DRAIN_WITHIN_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.records.drain()
+        with contextlib.suppress(Exception):  # leases run out by themselves where the database is gone already
+            await self.holds.close()
+        for channel in self.channels.values():
+            await channel.close()
+        await self.session.close()
+        self.store.close()
+        if self.database is not None:
+            await self.database.stop()
+
+
+async def build_app(settings: Settings, role: Role = "all", clock: Clock | None = None) -> App:
+    """Start the database if it is ours, and put the hub together.
+
+    Raises:
+        ConfigError: something in the configuration or the content cannot work; the message says what to change.
+        StoreUnavailable: the database named by FRONTDESK_MONGO_URI does not answer.
+    """
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    database = await _start_database(settings, metrics)
+    uri = settings.database.uri or (database.uri if database else "")
+    store = MongoStore(uri, settings.database.name, clock)
+    try:
+        await store.prepare()
+        return await assemble(settings, role, store, clock, metrics, database)
+    except BaseException:
+        store.close()
+        if database is not None:
+            await database.stop()
+        raise
+
+
+async def _start_database(settings: Settings, metrics: Metrics) -> EmbeddedDatabase | None:
+    if settings.database.uri:
+        return None
+    database = EmbeddedDatabase(settings.data / "db", settings.database.embedded_port, metrics)
+    await database.start()
+    return database
+
+
+async def assemble(
+    settings: Settings,
+    role: Role,
+    store: Store,
+    clock: Clock,
+    metrics: Metrics,
+    database: EmbeddedDatabase | None = None,
+) -> App:
+    """Join the parts around a store."""
+    content = load_content(settings.content)
+    responders: Mapping[DeskName, Responder] = await asyncio.to_thread(
+        lambda: build_responders(content, settings.desks, settings.data / "models")
+    )
+    worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    names = LogNames(settings.log_key)
+    session = aiohttp.ClientSession()
+    inbox_door = _Door()
+    channels = build_channels(settings, inbox_door.accept, StoreMailbox(store, clock), clock)
+    holds = Holds(store, worker, clock, metrics)
+    records = Records(store)
+    lanes = None
+    if role != "web":
+        outbox = Outbox(holds, records, clock, metrics, names, channels, settings.outgoing.absence_proven_after_s)
+        turns = Turns(
+            store=store,
+            holds=holds,
+            records=records,
+            clock=clock,
+            metrics=metrics,
+            names=names,
+            channels=channels,
+            desks=settings.desk_of,
+            responders=responders,
+            actions=build_actions(settings, session),
+            templates=Templates(settings.templates),
+            outbox=outbox,
+        )
+        outbox = Outbox(holds, records, clock, metrics, names, channels, settings.outgoing.absence_proven_after_s)
+        lanes = Lanes(
+            store=store,
+            holds=holds,
+            records=records,
+            turns=turns,
+            outbox=outbox,
+            channels=channels,
+            clock=clock,
+            metrics=metrics,
+            names=names,
+        )
+    inbox = Inbox(store, worker, clock, metrics, channels, _offer_to(lanes))
+    inbox_door.inbox = inbox
+    return App(settings, role, store, database, metrics, content, session, channels, inbox, holds, records, lanes)
+
+
+class _Door:
+    """Lets channels be built before the inbox that needs to know them."""
+
+    inbox: Inbox
+
+    async def accept(self, inbound: Inbound) -> Acceptance:
+        return await self.inbox.accept(inbound)
+
+
+def _offer_to(lanes: Lanes | None) -> Any:
+    if lanes is None:
+        return None
+
+    def offer(row: InboxRow) -> None:
+        lanes.offer(row)
+
+    return offer

@@ -1,0 +1,182 @@
+"""What every store promises. One thin subclass per implementation."""
+
+import asyncio
+from datetime import timedelta
+
+from core.conversation import Conversation, Session
+from core.events import Address
+from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId
+from core.inbox import InboxMark, InboxRow, InboxState
+from core.outbox import OutboxRow, SendState
+from core.replies import ApiCall
+from core.storage import DeadLetter, Held, Save, Store, TranscriptRow
+from tests.fakes import START
+
+C1 = ConversationId("web:site:c1")
+LEASE_S = 15.0
+
+
+def row(name: str, **changes: object) -> InboxRow:
+    fields = {
+        "id": name,
+        "channel": "web",
+        "account": "site",
+        "body": b"\x00\xff{",
+        "received_at": START,
+        "node": "a",
+        "n": 1,
+    }
+    return InboxRow.model_validate(fields | changes)
+
+
+def conversation(name: ConversationId = C1, **changes: object) -> Conversation:
+    return Conversation(
+        id=name, desk=DeskName("support"), channel=ChannelName("web"), account=AccountName("site"), address=Address()
+    ).model_copy(update=changes)
+
+
+def out_row(name: str, state: SendState = SendState.QUEUED, **changes: object) -> OutboxRow:
+    call = ApiCall(method="deliver", params={"text": "hello"}, bucket="c1")
+    fixed = OutboxRow(
+        id=OutId(name), event_id=EventId("e1"), inbox_id="e1", call=call, epoch=0, seq=33, created_at=START, state=state
+    )
+    return fixed.model_copy(update=changes)
+
+
+def line(name: str, state: str | None = None, seq: int = 1, direction: str = "out", **changes: object) -> TranscriptRow:
+    fields = {"id": name, "conversation_id": C1, "desk": "support", "direction": direction, "seq": seq, "at": START}
+    fields |= {"text": "hello", "body": {"text": "hello"}, "event_id": "e1", "state": state}
+    return TranscriptRow.model_validate(fields | changes)
+
+
+class StoreContract:
+    async def test_a_key_is_inserted_once_however_often_it_comes(self, store: Store) -> None:
+        assert await store.insert_inbox([row("k1"), row("k2")]) == [True, True]
+        assert await store.insert_inbox([row("k2"), row("k3")]) == [False, True]
+        results = await asyncio.gather(*(store.insert_inbox([row("k9")]) for _ in range(20)))
+        assert sorted(result[0] for result in results) == [False] * 19 + [True]
+
+    async def test_a_second_key_makes_two_deliveries_of_one_thing_one(self, store: Store) -> None:
+        assert await store.insert_inbox([row("mention", second="C1:1.1")]) == [True]
+        assert await store.insert_inbox([row("message", second="C1:1.1"), row("other")]) == [False, True]
+
+    async def test_raw_bytes_come_back_as_they_went_in(self, store: Store) -> None:
+        await store.insert_inbox([row("k1", headers={"content-type": "x"}, order="000012")])
+        found = await store.find_inbox("k1")
+        assert found == row("k1", headers={"content-type": "x"}, order="000012")
+        assert await store.find_inbox("nobody") is None
+
+    async def test_open_rows_are_those_that_are_due_oldest_first(self, store: Store) -> None:
+        later = START + timedelta(seconds=30)
+        await store.insert_inbox([row("new", received_at=START + timedelta(seconds=1)), row("old"), row("waits")])
+        await store.mark_inbox([InboxMark(id="waits", state=InboxState.READY, not_before=later, attempts=1)])
+        assert [found.id for found in await store.open_inbox(START, 10)] == ["old", "new"]
+        assert {found.id for found in await store.open_inbox(later, 10)} == {"old", "new", "waits"}
+        await store.mark_inbox([InboxMark(id="old", state=InboxState.DONE)])
+        assert [found.id for found in await store.open_inbox(START, 10)] == ["new"]
+
+    async def test_a_row_never_leaves_an_end_state_by_a_late_mark(self, store: Store) -> None:
+        await store.insert_inbox([row("k1")])
+        await store.mark_inbox([InboxMark(id="k1", state=InboxState.DONE)])
+        await store.mark_inbox([InboxMark(id="k1", state=InboxState.READY, attempts=3)])
+        found = await store.find_inbox("k1")
+        assert found is not None
+        assert (found.state, found.attempts) == (InboxState.DONE, 0)
+
+    async def test_a_conversation_has_one_holder(self, store: Store) -> None:
+        first = await store.acquire([C1], "a", LEASE_S)
+        assert [(held.id, held.fence, held.conversation, held.out) for held in first] == [(C1, 1, None, ())]
+        assert await store.acquire([C1], "b", LEASE_S) == []
+        await store.release([Held(C1, 1)], "a")
+        assert [held.fence for held in await store.acquire([C1], "b", LEASE_S)] == [2]
+
+    async def test_of_many_who_want_a_conversation_one_gets_it(self, store: Store) -> None:
+        results = await asyncio.gather(*(store.acquire([C1], f"w{n}", LEASE_S) for n in range(10)))
+        assert sorted(len(result) for result in results) == [0] * 9 + [1]
+
+    async def test_a_lease_that_ran_out_can_be_taken_and_not_be_renewed(self, store: Store) -> None:
+        await store.acquire([C1], "a", 0.0)
+        await self.let_leases_run_out()
+        taken = await store.acquire([C1], "b", LEASE_S)
+        assert [held.fence for held in taken] == [2]
+        assert await store.renew([Held(C1, 1)], "a", LEASE_S) == set()
+        assert await store.renew([Held(C1, 2)], "b", LEASE_S) == {C1}
+
+    async def let_leases_run_out(self) -> None:
+        raise AssertionError("each store says how time passes for it")
+
+    async def test_a_save_applies_once_and_only_under_its_fence_and_revision(self, store: Store) -> None:
+        (held,) = await store.acquire([C1], "a", LEASE_S)
+        state = conversation(version=1, session=Session(slots={"order_number": "A-1"}), recent=("e1",))
+        save = Save(state, (out_row("o1", SendState.SENDING, started_at=START),), held.fence, held.rev, START)
+        assert await store.save([save]) == [True]
+        found = await store.load(C1)
+        assert found is not None
+        assert (found.conversation, found.out, found.rev) == (state, save.out, 1)
+        stale = Save(conversation(version=9), (), held.fence, 0, None)
+        foreign = Save(conversation(version=9), (), held.fence + 1, 1, None)
+        assert await store.save([foreign]) == [False]
+        assert await store.save([stale]) == [True], "under one fence there is one writer: this is its retry"
+        found = await store.load(C1)
+        assert found is not None
+        assert found.conversation == state
+
+    async def test_saves_of_one_group_stand_for_themselves(self, store: Store) -> None:
+        names = [ConversationId(f"web:site:g{n}") for n in range(5)]
+        held = {lease.id: lease for lease in await store.acquire(names, "a", LEASE_S)}
+        saves = [Save(conversation(name, version=1), (), held[name].fence, 0, None) for name in names]
+        saves[2] = Save(conversation(names[2], version=1), (), 77, 0, None)
+        assert await store.save(saves) == [True, True, False, True, True]
+
+    async def test_an_outbox_wakes_when_its_first_row_is_due(self, store: Store) -> None:
+        (held,) = await store.acquire([C1], "a", LEASE_S)
+        due = START + timedelta(seconds=30)
+        await store.save([Save(conversation(), (out_row("o1", retry_at=due),), held.fence, 0, due)])
+        assert await store.waking(START, 10) == []
+        assert await store.waking(due, 10) == [C1]
+        await store.save([Save(conversation(), (), held.fence, 1, None)])
+        assert await store.waking(due, 10) == []
+
+    async def test_a_transcript_is_read_in_order_and_written_again_without_harm(self, store: Store) -> None:
+        await store.record([line("o1", "sent", 2, provider_id="p1"), line("e1", None, 1, "in")])
+        await store.record([line("o1", "sent", 2, provider_id="p1")])
+        assert [found.id for found in await store.transcript(C1, 0, 10)] == ["e1", "o1"]
+        assert [found.id for found in await store.transcript(C1, 1, 10)] == ["o1"]
+        assert await store.bodies(C1, 0, 10) == [(1, {"text": "hello"}), (2, {"text": "hello"})]
+
+    async def test_a_delivery_state_only_rises(self, store: Store) -> None:
+        await store.record([line("o1", "sent", provider_id="p1")])
+        for state in ("read", "delivered", "sent"):
+            await store.note_delivery(None, "p1", state, None)
+        assert [found.state for found in await store.transcript(C1, 0, 10)] == ["read"]
+        await store.note_delivery("o1", "p1", "failed", "63016")
+        assert [(found.state, found.reason) for found in await store.transcript(C1, 0, 10)] == [("failed", "63016")]
+
+    async def test_a_held_send_is_listed_until_it_is_sent(self, store: Store) -> None:
+        await store.record([line("o1", "held", call=out_row("o1").call)])
+        (held,) = await store.held_lines(10)
+        assert (held.id, held.call) == ("o1", out_row("o1").call)
+        await store.record([line("o1", "sent", provider_id="p1")])
+        assert await store.held_lines(10) == []
+
+    async def test_a_web_message_is_delivered_once(self, store: Store) -> None:
+        for text in ("first", "again"):
+            await store.deliver(C1, "o1", 33, {"text": text}, START)
+        assert await store.bodies(C1, 0, 10) == [(33, {"text": "first"})]
+
+    async def test_a_dead_letter_is_kept_replayed_or_discarded(self, store: Store) -> None:
+        await store.insert_inbox([row("k1"), row("k2")])
+        for name in ("k1", "k2"):
+            letter = DeadLetter(
+                id=name, channel="web", account="site", error="ValueError", detail="x", attempts=5, died_at=START
+            )
+            await store.bury(letter)
+            await store.mark_inbox([InboxMark(id=name, state=InboxState.DEAD)])
+        assert {letter.id for letter in await store.dead_letters(10)} == {"k1", "k2"}
+        assert (await store.counts())["dead"] == 2
+        assert await store.revive("k1", InboxState.READY)
+        assert await store.revive("k2", InboxState.IGNORED)
+        assert not await store.revive("k1", InboxState.READY), "it is no longer dead"
+        assert await store.dead_letters(10) == []
+        assert [found.id for found in await store.open_inbox(START, 10)] == ["k1"]
+        assert await store.find_dead_letter("k1") is None

@@ -1,0 +1,268 @@
+"""Builds a hub around fakes: a scripted channel, a scripted bot, a store in memory."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from channels.base import Capabilities, DeliveryKey, Finding, Inbound
+from core.clock import Clock
+from core.conversation import ActionResult, ActionWanted, Conversation, Trace, Turn
+from core.errors import MalformedPayload
+from core.events import Address, Event, MessageReceived, Sender
+from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, conversation_id
+from core.outbox import UnknownSends
+from core.ports import Words
+from core.replies import ApiCall, Receipt, Reply
+from core.storage import Store
+from core.store.memory import MemoryStore
+from hub.clock import SystemClock
+from hub.holds import Holds
+from hub.inbox import Inbox
+from hub.lanes.local import Lanes
+from hub.outbox import Outbox
+from hub.records import Records
+from hub.settings import Desk
+from hub.telemetry import LogNames, Metrics
+from hub.turns import Turns
+
+ACCOUNT = "fake:one"
+DESK = Desk(name=DeskName("support"), accounts=(ACCOUNT,))
+
+
+@dataclass
+class FakeChannel:
+    """A channel whose payloads are `{"id", "thread", "text"}` and whose platform does what the test says."""
+
+    name: ChannelName = ChannelName("fake")
+    account: AccountName = AccountName("one")
+    ability: UnknownSends = "unprovable"
+    sent: list[tuple[str, str]] = field(default_factory=list)
+    """Conversation and text, in the order in which the platform got them."""
+    outcomes: list[BaseException | None] = field(default_factory=list)
+    """What the next sends come to; None is success, and so is an empty list."""
+    acts_before_failing: bool = False
+    known: set[str] = field(default_factory=set)
+    """Out ids that the platform can be shown to have."""
+    escapes: Mapping[str, Callable[[str], str]] = field(default_factory=lambda: {"text": str})
+    gate: asyncio.Event | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(max_text=1000, unknown_sends=self.ability)
+
+    def identify(self, inbound: Inbound) -> DeliveryKey:
+        try:
+            return DeliveryKey(f"fake:{json.loads(inbound.body)['id']}")
+        except (ValueError, KeyError, TypeError):
+            return DeliveryKey(f"fake:sha:{hash(inbound.body)}")
+
+    def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
+        try:
+            payload = json.loads(inbound.body)
+        except ValueError as error:
+            raise MalformedPayload("not JSON") from error
+        if payload.get("bug"):
+            raise KeyError("a bug of the adapter")
+        messages = payload.get("several") or ([payload] if "text" in payload else [])
+        return tuple(self._event(message, inbound.received_at) for message in messages)
+
+    def _event(self, message: dict[str, Any], at: datetime) -> MessageReceived:
+        return MessageReceived(
+            id=EventId(f"fake:{message['id']}"),
+            channel=self.name,
+            account=self.account,
+            conversation_id=conversation_id("fake", "one", message["thread"]),
+            sender=Sender(id=message["thread"]),
+            sent_at=at,
+            received_at=at,
+            address={"to": message["thread"]},
+            adapter="fake/1",
+            message_id=message["id"],
+            text=message["text"],
+        )
+
+    def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+        text = words.block("text")
+        return tuple(
+            ApiCall(method="say", params={"text": part, "to": address["to"]}, bucket=address["to"], kind=reply.kind)
+            for part in text.split("|")
+        )
+
+    async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if outcome is None or self.acts_before_failing:
+            self.sent.append((conversation_id, str(call.params["text"])))
+            self.known.add(out_id)
+        if self.gate is not None:
+            await self.gate.wait()
+        if outcome is not None:
+            raise outcome
+        return Receipt(provider_id=f"p{seq}")
+
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+        return Receipt(provider_id="found") if out_id in self.known else None
+
+    def routes(self) -> list[web.RouteDef]:
+        return []
+
+    async def listen(self) -> None:
+        return
+
+    async def check(self) -> list[Finding]:
+        return []
+
+    async def close(self) -> None:
+        return
+
+
+@dataclass
+class FakeResponder:
+    """A bot that says back what it hears; `script` may make it do something else."""
+
+    script: Callable[[Conversation, MessageReceived, Mapping[str, ActionResult]], Turn | ActionWanted | None] | None = (
+        None
+    )
+    running: int = 0
+    heard: list[str] = field(default_factory=list)
+
+    def respond(
+        self, conversation: Conversation, event: Event, now: datetime, results: Mapping[str, ActionResult]
+    ) -> Turn | ActionWanted:
+        assert isinstance(event, MessageReceived)
+        if self.script is not None and (answer := self.script(conversation, event, results)) is not None:
+            return answer
+        self.heard.append(event.text)
+        return echo(conversation, event)
+
+
+def echo(conversation: Conversation, event: MessageReceived, kind: str = "answer", owner: str | None = None) -> Turn:
+    """Return a turn that says the event's text back."""
+    changed = conversation.model_copy(
+        update={
+            "recent": (*conversation.recent, event.id),
+            "address": event.address,
+            "owner": owner or conversation.owner,
+            "epoch": conversation.epoch + int(owner is not None),
+        }
+    )
+    reply = Reply.model_validate({"template": "echo", "context": {"text": event.text}, "kind": kind})
+    return Turn(conversation=changed, replies=(reply,), trace=Trace(event_id=event.id, rung="faq", templates=("echo",)))
+
+
+class EchoWords:
+    """Says the context's text, or the template's name."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def block(self, name: str) -> str:
+        return str(self._reply.context.get("text", self._reply.template))
+
+    def has(self, name: str) -> bool:
+        return name == "text"
+
+
+class EchoTemplates:
+    def words(self, channel: str, reply: Reply, escapes: object, locale: str, tone: str) -> EchoWords:
+        return EchoWords(reply)
+
+
+@dataclass
+class Bench:
+    """A hub of fakes, ready to take payloads."""
+
+    clock: Clock
+    store: Store
+    channel: FakeChannel
+    responder: FakeResponder
+    inbox: Inbox
+    holds: Holds
+    records: Records
+    lanes: Lanes
+    outbox: Outbox
+    metrics: Metrics
+    pauses: list[float]
+    actions: dict[str, Any]
+
+    async def receive(self, name: str, text: str = "hello", thread: str = "t1", **more: object) -> str:
+        """Let the platform deliver one message; returns `accepted` or `duplicate`."""
+        return await self.receive_raw(json.dumps({"id": name, "thread": thread, "text": text, **more}).encode())
+
+    async def receive_raw(self, body: bytes) -> str:
+        inbound = Inbound(self.channel.name, self.channel.account, body, self.clock.now(), {})
+        return str(await self.inbox.accept(inbound))
+
+    async def settle(self, timeout_s: float = 5.0) -> None:
+        """Wait until nobody works and nothing is left to write."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            await self.records.drain()
+            if not self.lanes.busy:
+                return
+            assert asyncio.get_running_loop().time() < deadline, "the hub does not come to rest"
+            await asyncio.sleep(0.005)
+
+    async def state_of(self, name: str) -> str:
+        row = await self.store.find_inbox(f"fake:{name}")
+        assert row is not None
+        return str(row.state)
+
+
+def build_bench(
+    *,
+    store: Store | None = None,
+    clock: Clock | None = None,
+    channel: FakeChannel | None = None,
+    responder: FakeResponder | None = None,
+    worker: str = "w1",
+    absence_proven_after_s: float = 0.0,
+) -> Bench:
+    """Build a hub of fakes."""
+    clock = clock or SystemClock()
+    store = store or MemoryStore(clock)
+    channel = channel or FakeChannel()
+    responder = responder or FakeResponder()
+    metrics, names, records = Metrics(), LogNames(b"key"), Records(store)
+    holds = Holds(store, worker, clock, metrics)
+    channels = {ACCOUNT: channel}
+    pauses: list[float] = []
+    actions: dict[str, Any] = {}
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    outbox = Outbox(holds, records, clock, metrics, names, channels, absence_proven_after_s)
+    turns = Turns(
+        store=store,
+        holds=holds,
+        records=records,
+        clock=clock,
+        metrics=metrics,
+        names=names,
+        channels=channels,
+        desks={ACCOUNT: DESK},
+        responders={DESK.name: responder},
+        actions=actions,
+        templates=EchoTemplates(),  # type: ignore[arg-type]  says what the context says
+        outbox=outbox,
+    )
+    lanes = Lanes(
+        store=store,
+        holds=holds,
+        records=records,
+        turns=turns,
+        outbox=outbox,
+        channels=channels,
+        clock=clock,
+        metrics=metrics,
+        names=names,
+        pause=pause,
+    )
+    inbox = Inbox(store, worker, clock, metrics, channels, lanes.offer)
+    return Bench(clock, store, channel, responder, inbox, holds, records, lanes, outbox, metrics, pauses, actions)

@@ -1,0 +1,260 @@
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from core.conversation import ActionResult, ActionWanted, Conversation, Turn
+from core.events import MessageReceived
+from core.ids import ConversationId
+from core.inbox import InboxMark, InboxState
+from core.store.memory import MemoryStore
+from hub.clock import SystemClock
+from hub.holds import LEASE_S
+from tests.factories import Bench, FakeChannel, FakeResponder, build_bench, echo
+
+T1 = ConversationId("fake:one:t1")
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return build_bench()
+
+
+async def test_a_message_is_answered_once_and_done(bench: Bench) -> None:
+    assert await bench.receive("1", "hello") == "accepted"
+    await bench.settle()
+    assert bench.channel.sent == [(T1, "hello")]
+    assert await bench.state_of("1") == "done"
+
+
+async def test_a_delivery_that_comes_again_changes_nothing(bench: Bench) -> None:
+    copies = await asyncio.gather(*(bench.receive("1") for _ in range(50)))
+    await bench.settle()
+    await bench.receive("1")
+    await bench.settle()
+    assert sorted(copies) == ["accepted"] + ["duplicate"] * 49
+    assert len(bench.channel.sent) == 1
+
+
+async def test_one_conversation_is_answered_in_order_while_others_go_on(bench: Bench) -> None:
+    for number in range(20):
+        await bench.receive(f"a{number}", f"a{number}", "a")
+        await bench.receive(f"b{number}", f"b{number}", "b")
+    await bench.settle()
+    for thread in "ab":
+        said = [text for name, text in bench.channel.sent if name.endswith(f":{thread}")]
+        assert said == [f"{thread}{number}" for number in range(20)]
+
+
+async def test_a_slow_platform_holds_up_only_its_own_conversation() -> None:
+    channel = FakeChannel(gate=asyncio.Event())
+    bench = build_bench(channel=channel)
+    await bench.receive("1", "first", "a")
+    await bench.receive("2", "second", "a")
+    await bench.receive("3", "other", "b")
+    await asyncio.sleep(0.05)
+    assert {text for _, text in channel.sent} == {"first", "other"}, "reply 2 waits until reply 1 is terminal"
+    assert channel.gate is not None
+    channel.gate.set()
+    await bench.settle()
+    assert [text for name, text in channel.sent if name.endswith(":a")] == ["first", "second"]
+
+
+async def test_what_cannot_be_read_is_quarantined_and_what_is_not_for_us_is_ignored(bench: Bench) -> None:
+    await bench.receive_raw(b"not json")
+    await bench.receive_raw(json.dumps({"id": "typing", "thread": "t1"}).encode())
+    await bench.receive_raw(json.dumps({"id": "bug", "thread": "t1", "bug": True}).encode())
+    await bench.settle()
+    assert bench.channel.sent == []
+    assert await bench.state_of("typing") == "ignored"
+    quarantined = {row.reason for row in await bench.store.quarantined(10)}
+    assert quarantined == {"malformed: not JSON", "adapter_failed: KeyError"}
+
+
+async def test_a_payload_with_several_events_answers_each_once(bench: Bench) -> None:
+    several = [{"id": f"m{n}", "thread": f"t{n}", "text": f"text {n}"} for n in range(3)]
+    await bench.receive_raw(json.dumps({"id": "batch", "several": several}).encode())
+    await bench.settle()
+    assert sorted(text for _, text in bench.channel.sent) == ["text 0", "text 1", "text 2"]
+    states = [await bench.state_of(name) for name in ("batch", "batch#1", "batch#2")]
+    assert states == ["done"] * 3
+
+
+def failing(times: int, *, same_place: bool) -> FakeResponder:
+    """Return a bot that fails so many times, at the same line or at changing ones."""
+    left = [times]
+
+    def script(conversation: Conversation, event: MessageReceived, results: Mapping[str, ActionResult]) -> Turn | None:
+        if event.text == "boom" and left[0] > 0:
+            left[0] -= 1
+            if same_place or left[0] % 2:
+                raise ValueError("secret words of the customer")
+            raise LookupError("another place")
+        return None
+
+    return FakeResponder(script)
+
+
+async def test_a_turn_that_raises_is_taken_again_after_a_pause() -> None:
+    bench = build_bench(responder=failing(4, same_place=False))
+    await bench.receive("1", "boom")
+    await bench.receive("2", "after")
+    await bench.settle()
+    assert bench.pauses == [1.0, 5.0, 30.0, 120.0]
+    assert [text for _, text in bench.channel.sent] == ["boom", "after"]
+    assert await bench.state_of("1") == "done"
+
+
+async def test_the_fifth_failure_is_a_dead_letter_and_a_person_takes_over() -> None:
+    bench = build_bench(responder=failing(9, same_place=False))
+    await bench.receive("1", "boom")
+    await bench.receive("2", "after")
+    await bench.settle()
+    assert await bench.state_of("1") == "dead"
+    (letter,) = await bench.store.dead_letters(10)
+    assert (letter.id, letter.attempts, letter.conversation_id) == ("fake:1", 5, T1)
+    assert "secret words" not in letter.detail
+    assert [text for _, text in bench.channel.sent] == ["trouble", "after"], (
+        "the customer is told, and the line moves on"
+    )
+    found = await bench.store.load(T1)
+    assert found is not None
+    assert found.conversation is not None
+    assert found.conversation.owner == "queue"
+
+
+async def test_the_same_error_twice_is_deterministic_and_dead_at_once() -> None:
+    bench = build_bench(responder=failing(9, same_place=True))
+    await bench.receive("1", "boom")
+    await bench.settle()
+    assert (await bench.state_of("1"), bench.pauses) == ("dead", [1.0])
+
+
+async def test_a_dead_letter_that_is_replayed_is_answered() -> None:
+    bench = build_bench(responder=failing(2, same_place=True))
+    await bench.receive("1", "boom")
+    await bench.settle()
+    assert await bench.store.revive("fake:1", InboxState.READY)
+    await bench.lanes.sweep()
+    await bench.settle()
+    assert [text for _, text in bench.channel.sent] == ["trouble", "boom"]
+    assert await bench.state_of("1") == "done"
+    found = await bench.store.load(T1)
+    assert found is not None
+    assert found.conversation is not None
+    assert found.conversation.owner == "bot", "people had it only because of the failure"
+
+
+async def test_an_action_is_run_between_two_questions_to_the_bot(bench: Bench) -> None:
+    async def find(arguments: Mapping[str, object]) -> ActionResult:
+        return ActionResult(outcome="ok", data={"status": f"{arguments['order']} is shipped"})
+
+    def script(
+        conversation: Conversation, event: MessageReceived, results: Mapping[str, ActionResult]
+    ) -> Turn | ActionWanted:
+        if "order" not in results:
+            return ActionWanted(key="order", action="orders.find", arguments={"order": event.text})
+        return echo(conversation, event.model_copy(update={"text": str(results["order"].data["status"])}))
+
+    bench.actions["orders.find"] = find
+    bench.responder.script = script
+    await bench.receive("1", "A-1001")
+    await bench.settle()
+    assert [text for _, text in bench.channel.sent] == ["A-1001 is shipped"]
+
+
+async def test_a_bot_that_goes_in_circles_is_stopped(bench: Bench) -> None:
+    async def nothing(arguments: Mapping[str, object]) -> ActionResult:
+        return ActionResult(outcome="ok")
+
+    bench.actions["again"] = nothing
+    bench.responder.script = lambda conversation, event, results: ActionWanted(key=str(len(results)), action="again")
+    await bench.receive("1")
+    await bench.settle()
+    assert await bench.state_of("1") == "dead"
+
+
+async def test_what_a_dead_process_left_behind_is_taken_up_in_order() -> None:
+    clock = SystemClock()
+    store = MemoryStore(clock)
+    before = build_bench(store=store, clock=clock, worker="dead")
+    before.inbox._offer = None  # it dies between accepting and working
+    for number in range(5):
+        await before.receive(f"{number}", f"text {number}")
+    after = build_bench(store=store, clock=clock, worker="next")
+    await after.lanes.sweep()
+    await after.settle()
+    assert [text for _, text in after.channel.sent] == [f"text {number}" for number in range(5)]
+    await after.lanes.sweep()
+    await after.settle()
+    assert len(after.channel.sent) == 5
+
+
+async def test_a_turn_whose_mark_was_lost_is_not_taken_twice(bench: Bench) -> None:
+    await bench.receive("1")
+    await bench.settle()
+    bench.store._inbox["fake:1"] = bench.store._inbox["fake:1"].model_copy(update={"state": InboxState.RECEIVED})  # type: ignore[attr-defined]
+    await bench.lanes.sweep()
+    await bench.settle()
+    assert len(bench.channel.sent) == 1
+    assert await bench.state_of("1") == "done"
+
+
+async def test_a_message_that_ended_the_process_three_times_is_dead_without_a_fourth_run(bench: Bench) -> None:
+    """F024: claims without an outcome are counted before the run."""
+    bench.inbox._offer = None
+    await bench.receive("1")
+    await bench.store.mark_inbox([InboxMark(id="fake:1", state=InboxState.READY, crashes=3)])
+    await bench.lanes.sweep()
+    await bench.settle()
+    assert await bench.state_of("1") == "dead"
+    assert bench.responder.heard == []
+    assert [text for _, text in bench.channel.sent] == ["trouble"]
+
+
+async def test_a_conversation_that_another_worker_holds_is_left_to_it(bench: Bench) -> None:
+    await bench.store.acquire([T1], "somebody else", LEASE_S)
+    await bench.receive("1")
+    await bench.settle()
+    assert bench.channel.sent == []
+    assert await bench.state_of("1") == "received", "the sweep brings it back when the lease is over"
+
+
+async def test_work_under_a_lost_lease_is_thrown_away(bench: Bench) -> None:
+    """F025: the commit matches no document, and nothing is sent."""
+
+    def script(conversation: Conversation, event: MessageReceived, results: Mapping[str, ActionResult]) -> None:
+        bench.store._conversations[T1].fence += 1  # type: ignore[attr-defined]
+
+    bench.responder.script = script
+    await bench.receive("1")
+    await bench.settle()
+    assert bench.channel.sent == []
+    assert await bench.state_of("1") == "received"
+
+
+async def test_a_row_that_waits_is_not_swept_before_its_time(bench: Bench) -> None:
+    bench.inbox._offer = None
+    await bench.receive("1")
+    later = bench.clock.now() + timedelta(hours=1)
+    await bench.store.mark_inbox([InboxMark(id="fake:1", state=InboxState.READY, not_before=later)])
+    await bench.lanes.sweep()
+    await bench.settle()
+    assert bench.channel.sent == []
+
+
+async def test_a_hub_that_drains_takes_nothing_new(bench: Bench) -> None:
+    await bench.lanes.drain(1.0)
+    await bench.receive("1")
+    await asyncio.sleep(0.01)
+    assert bench.channel.sent == []
+    assert await bench.state_of("1") == "received"
+
+
+async def test_a_plan_that_does_not_fit_waits_for_the_line(bench: Bench) -> None:
+    await bench.receive("1", "|".join("x" * 16))
+    await bench.receive("2", "y")
+    await bench.settle()
+    assert [text for _, text in bench.channel.sent] == ["x"] * 16 + ["y"]
