@@ -101,6 +101,7 @@ class Trace(Model):
     event_id: EventId
     intent: str | None = None
     confidence: float | None = None
+    """0..1, of whatever spoke: an intent's probability, or an article's score on the faq rung."""
     entities: dict[str, str] = {}
     rung: Rung
     flow: str | None = None

@@ -9,10 +9,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.errors import StoreUnavailable
-from hub.clock import SystemClock
-from hub.connectors.sample_orders import load_sample_orders, sample_orders
-from hub.settings import SAMPLE_ORDERS
-from hub.wiring import SAMPLE_PATH, App
+from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
+from hub.wiring import App
 
 log = structlog.get_logger(__name__)
 
@@ -55,48 +53,50 @@ def _route_name(request: web.Request) -> str:
 def build_server(app: App) -> web.Application:
     """Mount everything this process serves."""
     server = web.Application(middlewares=[_guard], handler_args={"max_field_size": HEADER_LIMIT_BYTES})
-    server.add_routes(
-        [
-            web.get("/healthz", _health),
-            web.get("/readyz", lambda _: _ready(app)),
-            web.get("/metrics", lambda _: _metrics(app)),
-        ]
-    )
+    pages = _Pages(app)
+    server.router.add_get("/healthz", pages.health)
+    server.router.add_get("/readyz", pages.readiness)
+    server.router.add_get("/metrics", pages.metrics)
     if app.role != "worker":
+        server.router.add_get("/", pages.home)
         for channel in app.channels.values():
             server.add_routes(channel.routes())
-        server.router.add_get("/", lambda _: _home(app))
     if app.settings.connectors.orders_url is None:
-        server.add_subapp(SAMPLE_PATH, sample_orders(load_sample_orders(SAMPLE_ORDERS), SystemClock()))
+        server.add_subapp(SAMPLE_PATH, sample_orders_app())
     return server
 
 
-async def _health(_request: web.Request) -> web.Response:
-    return web.json_response({"status": "alive"})
+class _Pages:
+    """What a hub serves for itself."""
 
+    def __init__(self, app: App) -> None:
+        self._app = app
 
-async def _ready(app: App) -> web.Response:
-    """Answer 200 when a message could be accepted now."""
-    try:
-        await asyncio.wait_for(app.store.ping(), READY_WITHIN_S)
-    except (StoreUnavailable, TimeoutError):
-        return web.json_response({"status": "database does not answer"}, status=503)
-    if not app.ready:
-        return web.json_response({"status": "starting or stopping"}, status=503)
-    return web.json_response({"status": "ready"})
+    async def health(self, _request: web.Request) -> web.Response:
+        """Answer while the process lives."""
+        return web.json_response({"status": "alive"})
 
+    async def readiness(self, _request: web.Request) -> web.Response:
+        """Answer 200 when a message could be accepted now."""
+        try:
+            await asyncio.wait_for(self._app.store.ping(), READY_WITHIN_S)
+        except (StoreUnavailable, TimeoutError):
+            return web.json_response({"status": "database does not answer"}, status=503)
+        if not self._app.ready:
+            return web.json_response({"status": "starting or stopping"}, status=503)
+        return web.json_response({"status": "ready"})
 
-async def _metrics(app: App) -> web.Response:
-    return web.Response(body=generate_latest(app.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """Give every number in Prometheus' text format."""
+        text = generate_latest(self._app.metrics.registry)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-
-async def _home(app: App) -> web.Response:
-    """Lead a visitor of the bare address to the first web chat, where there is one."""
-    for key in app.channels:
-        channel, _, account = key.partition(":")
-        if channel == "web":
-            raise web.HTTPFound(f"/web/{account}")
-    return web.Response(text="Frontdesk is running.\n")
+    async def home(self, _request: web.Request) -> web.Response:
+        """Lead a visitor of the bare address to the first web chat, where there is one."""
+        for channel in self._app.channels.values():
+            if channel.name == "web":
+                raise web.HTTPFound(f"/web/{channel.account}")
+        return web.Response(text="Frontdesk is running.\n")
 
 
 async def run_server(app: App) -> None:

@@ -24,7 +24,6 @@ CHANNELS = ("slack", "telegram", "whatsapp", "email", "web")
 GENERATED_SECRETS = {"web": "secret"}
 """Fields that the hub makes up and keeps in the data folder when nobody gives them."""
 PROJECT = Path(__file__).resolve().parents[1]
-SAMPLE_ORDERS = PROJECT / "config" / "sample" / "orders.yaml"
 
 TEXTUAL = (str, str | None, SecretStr, SecretStr | None)
 """Types that take an environment variable as it is; others (lists, numbers) are read as YAML."""

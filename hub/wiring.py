@@ -15,18 +15,20 @@ import structlog
 
 from channels.base import Accept, Acceptance, Channel, Inbound, Resources
 from core.clock import Clock
+from core.errors import ConfigError
 from core.ids import AccountName, DeskName
-from core.inbox import InboxRow
 from core.ports import Action, Responder
 from core.storage import Store
 from core.store.mongo import MongoStore
 from hub.clock import SystemClock
 from hub.connectors.orders import ACTION, Orders
+from hub.connectors.sample_orders import SAMPLE_PATH
 from hub.content import Content, build_responders, load_content
 from hub.database import EmbeddedDatabase
 from hub.holds import Holds
 from hub.inbox import Inbox
 from hub.lanes.local import Lanes
+from hub.lanes.rings import Rings
 from hub.mailbox import StoreMailbox
 from hub.outbox import Outbox
 from hub.records import Records
@@ -37,8 +39,8 @@ from hub.turns import Turns
 
 log = structlog.get_logger(__name__)
 
-SAMPLE_PATH = "/sample"
-"""Where the bundled sample orders answer while no orders system is named."""
+KNOWN_ACTIONS = frozenset({ACTION})
+"""What `build_actions` offers to flows."""
 LISTEN_AGAIN_AFTER_S = 5.0
 DRAIN_WITHIN_S = 8.0
 """A stop waits this long for running turns; an orchestrator gives ten seconds (FAULTS F021)."""
@@ -77,15 +79,20 @@ class App:
     holds: Holds
     records: Records
     lanes: Lanes | None
+    rings: Rings | None
     ready: bool = False
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Begin to listen and to work. The HTTP server is started by its owner."""
         self._say_what_is_off()
+        if self.rings is not None:
+            await self.rings.start()
         if self.lanes is not None:
             self._tasks.append(asyncio.create_task(self.holds.keep()))
             self._tasks.append(asyncio.create_task(self.lanes.keep_sweeping()))
+            if self.rings is not None:
+                self._tasks.append(asyncio.create_task(self.rings.listen(self.store, self.lanes.offer)))
         if self.role != "worker":
             self._tasks += [asyncio.create_task(self._listen(key, channel)) for key, channel in self.channels.items()]
         self.ready = True
@@ -118,6 +125,8 @@ class App:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.rings is not None:
+            await self.rings.close()
         await self.records.drain()
         with contextlib.suppress(Exception):  # leases run out by themselves where the database is gone already
             await self.holds.close()
@@ -169,48 +178,77 @@ async def assemble(
 ) -> App:
     """Join the parts around a store."""
     content = load_content(settings.content)
-    responders: Mapping[DeskName, Responder] = await asyncio.to_thread(
-        lambda: build_responders(content, settings.desks, settings.data / "models")
-    )
+    if unknown := content.actions - KNOWN_ACTIONS:
+        raise ConfigError(f"a flow uses {', '.join(sorted(unknown))}; there are {', '.join(sorted(KNOWN_ACTIONS))}")
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    names = LogNames(settings.log_key)
     session = aiohttp.ClientSession()
-    inbox_door = _Door()
-    channels = build_channels(settings, inbox_door.accept, StoreMailbox(store, clock), clock)
-    holds = Holds(store, worker, clock, metrics)
-    records = Records(store)
+    door = _Door()
+    channels = build_channels(settings, door.accept, StoreMailbox(store, clock), clock)
+    holds, records = Holds(store, worker, clock, metrics), Records(store)
     lanes = None
     if role != "web":
-        outbox = Outbox(holds, records, clock, metrics, names, channels, settings.outgoing.absence_proven_after_s)
-        turns = Turns(
-            store=store,
-            holds=holds,
-            records=records,
-            clock=clock,
-            metrics=metrics,
-            names=names,
-            channels=channels,
-            desks=settings.desk_of,
-            responders=responders,
-            actions=build_actions(settings, session),
-            templates=Templates(settings.templates),
-            outbox=outbox,
-        )
-        outbox = Outbox(holds, records, clock, metrics, names, channels, settings.outgoing.absence_proven_after_s)
-        lanes = Lanes(
-            store=store,
-            holds=holds,
-            records=records,
-            turns=turns,
-            outbox=outbox,
-            channels=channels,
-            clock=clock,
-            metrics=metrics,
-            names=names,
-        )
-    inbox = Inbox(store, worker, clock, metrics, channels, _offer_to(lanes))
-    inbox_door.inbox = inbox
-    return App(settings, role, store, database, metrics, content, session, channels, inbox, holds, records, lanes)
+        responders = await asyncio.to_thread(build_responders, content, settings.desks, settings.data / "models")
+        lanes = _build_lanes(settings, store, clock, metrics, holds, records, channels, responders, session)
+    rings = Rings(settings.nats_url) if settings.nats_url else None
+    offer = lanes.offer if lanes is not None else rings.ring if rings is not None else None
+    door.inbox = Inbox(store, worker, clock, metrics, channels, offer)
+    return App(
+        settings=settings,
+        role=role,
+        store=store,
+        database=database,
+        metrics=metrics,
+        content=content,
+        session=session,
+        channels=channels,
+        inbox=door.inbox,
+        holds=holds,
+        records=records,
+        lanes=lanes,
+        rings=rings,
+    )
+
+
+def _build_lanes(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    metrics: Metrics,
+    holds: Holds,
+    records: Records,
+    channels: Mapping[str, Channel],
+    responders: Mapping[DeskName, Responder],
+    session: aiohttp.ClientSession,
+) -> Lanes:
+    """Build what takes turns and sends."""
+    names = LogNames(settings.log_key)
+    actions = build_actions(settings, session)
+    outbox = Outbox(holds, records, clock, metrics, names, channels, settings.outgoing.absence_proven_after_s)
+    turns = Turns(
+        store=store,
+        holds=holds,
+        records=records,
+        clock=clock,
+        metrics=metrics,
+        names=names,
+        channels=channels,
+        desks=settings.desk_of,
+        responders=responders,
+        actions=actions,
+        templates=Templates(settings.templates),
+        outbox=outbox,
+    )
+    return Lanes(
+        store=store,
+        holds=holds,
+        records=records,
+        turns=turns,
+        outbox=outbox,
+        channels=channels,
+        clock=clock,
+        metrics=metrics,
+        names=names,
+    )
 
 
 class _Door:
@@ -220,13 +258,3 @@ class _Door:
 
     async def accept(self, inbound: Inbound) -> Acceptance:
         return await self.inbox.accept(inbound)
-
-
-def _offer_to(lanes: Lanes | None) -> Any:
-    if lanes is None:
-        return None
-
-    def offer(row: InboxRow) -> None:
-        lanes.offer(row)
-
-    return offer

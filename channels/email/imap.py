@@ -83,6 +83,7 @@ class ImapSession:
             timeout=SocketTimeout(connect=CONNECT_S, read=READ_S),
         )
         if self._is_aborted:
+            self.close()
             raise OSError("closed while connecting")
         if settings.imap_tls == "starttls":
             self._imap.starttls(context)
@@ -172,17 +173,18 @@ class ImapListener:
     async def _serve(self) -> None:
         """Use one connection until it fails."""
         session = self._open_session(self._settings)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"imap-{self._account}") as thread:
-            worker = _Worker(session, thread)
-            try:
-                await worker.do(session.open)
-                while True:
-                    await self._look(worker)
-                    self._failures = 0
-                    await self._rest(worker)
-            finally:
-                session.abort()
-                session.close()
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"imap-{self._account}")
+        worker = _Worker(session, thread)
+        try:
+            await worker.do(session.open)
+            while True:
+                await self._look(worker)
+                self._failures = 0
+                await self._rest(worker)
+        finally:
+            session.abort()
+            session.close()
+            thread.shutdown(wait=False)
 
     async def _look(self, worker: "_Worker") -> None:
         """Take over every message without our mark. A message is marked only after it is durable here."""
@@ -193,9 +195,11 @@ class ImapListener:
             if (session.uidvalidity, uid) in self._taken or self._unreadable[uid] >= MAX_FETCH_FAILURES:
                 continue
             fetched = await self._fetch(worker, uid)
-            if fetched is not None:
-                await self._take_over(fetched, session.uidvalidity, uid)
-                await worker.do(session.mark, uid)
+            if fetched is None:
+                log.warning("mailbox %s: message %d was deleted before it could be fetched", self._account, uid)
+                continue
+            await self._take_over(fetched, session.uidvalidity, uid)
+            await worker.do(session.mark, uid)
 
     async def _fetch(self, worker: "_Worker", uid: int) -> Fetched | None:
         try:

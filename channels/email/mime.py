@@ -182,13 +182,14 @@ def walk(mail: Part) -> Iterator[tuple[Part, int]]:
 
 def children(part: Part) -> list[Part]:
     """Return the parts of a multipart, none for a leaf."""
-    payload = part.get_payload()
-    return [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
+    # `get_payload()` of a leaf decodes it, and raises on some charset parameters: ask first.
+    payload = [] if is_leaf(part) else part.get_payload()
+    return [child for child in payload if isinstance(child, Message)]
 
 
 def is_leaf(part: Part) -> bool:
     """Tell whether a part holds content rather than parts."""
-    return not isinstance(part.get_payload(), list)
+    return not part.is_multipart()
 
 
 def headers_of(mail: Part) -> dict[str, str]:
@@ -257,13 +258,16 @@ def _codec(charset: str | None) -> str:
 
 def content_of(part: Part) -> bytes:
     """Return the bytes of a leaf without their transfer encoding; what cannot be decoded comes as it is."""
-    try:
-        payload = part.get_payload(decode=True)
-    except PARSER_ERRORS:
-        payload = part.get_payload()
-    if isinstance(payload, str):
-        payload = payload.encode("utf-8", "surrogateescape")
-    return payload if isinstance(payload, bytes) else b""
+    for decode in (True, False):
+        try:
+            payload = part.get_payload(decode=decode)
+        except PARSER_ERRORS:
+            continue
+        if isinstance(payload, str):
+            return payload.encode("utf-8", "surrogateescape")
+        if isinstance(payload, bytes):
+            return payload
+    return b""
 
 
 def text_of(part: Part) -> str:

@@ -56,7 +56,7 @@ class _Receiver:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Journal the mail, then say so."""
         body = envelope.original_content or b""
-        headers = {ENVELOPE_FROM: envelope.mail_from or "", ENVELOPE_TO: ", ".join(envelope.rcpt_tos)}
+        headers = {ENVELOPE_FROM: (envelope.mail_from or "").strip("<>"), ENVELOPE_TO: ", ".join(envelope.rcpt_tos)}
         try:
             await self._accept(self._inbound(body, headers))
         except StoreUnavailable:

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from aiohttp import web
 
-from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.base import Channel, Finding, Resources
+from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.slack import doctor, keys, normalize, render
 from channels.slack.account import AccountSettings
 from channels.slack.client import SlackClient
-from channels.slack.socket_mode import SocketListener
 from channels.slack.webhook import Webhook
 from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId, account_key
@@ -23,7 +23,7 @@ class SlackChannel:
     name = ChannelName("slack")
     escapes: Mapping[str, Escape] = render.ESCAPES
     capabilities = Capabilities(
-        max_text=render.MAX_TEXT,
+        max_text=render.MAX_ALL_BLOCKS,  # `text` may be longer, but people are shown the blocks
         max_buttons=render.MAX_BUTTONS,
         max_button_label=render.MAX_LABEL,
         threads=True,
@@ -39,7 +39,7 @@ class SlackChannel:
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         """Name a payload by Slack's own ids. Never raises."""
-        return DeliveryKey(*keys.identify(inbound))
+        return keys.identify(inbound)
 
     def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
         """Translate a payload; `()` for what we do not handle.
@@ -80,9 +80,10 @@ class SlackChannel:
         """Receive over a socket until cancelled; returns at once in http mode."""
         if self._settings.mode != "socket" or self._settings.app_token is None:
             return
-        token = self._settings.app_token.get_secret_value()
-        resources = self._resources
-        await SocketListener(self.account, token, self._client.web, resources.clock, resources.accept).run()
+        from channels.slack.socket_mode import Journal, listen  # http mode does without Bolt
+
+        journal = Journal(self.account, self._resources.clock, self._resources.accept)
+        await listen(self._settings.app_token.get_secret_value(), self._client.web, journal)
 
     async def check(self) -> list[Finding]:
         """Ask Slack whether this account is set up right; never raises."""

@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from channels.slack.failures import failure_from_answer
+from channels.slack.payloads import PERSON_IDS
 from core.errors import DeliveryError, TemporaryFailure, UnknownOutcome
 from core.ids import OutId
 from core.model import Json
@@ -143,8 +144,11 @@ class SlackClient:
         raise TemporaryFailure(f"{method}: more than {MAX_PAGES} pages since the send")
 
     async def _readable_channel(self, channel: str) -> str:
-        """Turn a person's id into the id of their direct messages: posting takes both, reading only the latter."""
-        if not channel.startswith(("U", "W")):
+        """Turn a person's id into the id of their direct messages: posting takes both, reading only the latter.
+
+        conversations.open answers the same id every time, and opens them for the first; scope im:write.
+        """
+        if not channel.startswith(PERSON_IDS):
             return channel
         answer, _ = await self.call("conversations.open", data={"users": channel})
         found = answer.get("channel")

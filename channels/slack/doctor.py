@@ -8,7 +8,10 @@ from channels.slack.client import SlackClient
 from core.errors import DeliveryError
 
 NEEDED_SCOPES = frozenset({"app_mentions:read", "channels:history", "chat:write", "im:history", "im:write"})
-"""What receiving, answering and proving a send in doubt need; docs.slack.dev/reference/scopes."""
+"""What receiving, answering and proving a send in doubt need; docs.slack.dev/reference/scopes.
+
+im:write opens the direct messages with a person: to answer a slash command there, and to look for that answer.
+"""
 SCOPES_HEADER = "x-oauth-scopes"
 
 

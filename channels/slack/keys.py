@@ -3,9 +3,10 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from channels.slack.payloads import EVENTS_API, INTERACTIVE, SLASH_COMMANDS, Received, read_payload, text_at
+from channels.inbound import DeliveryKey, Inbound
+from channels.slack.payloads import EVENTS_API, INTERACTIVE, SLASH_COMMANDS, read_payload, text_at
 from core.errors import MalformedPayload
 
 USER_MESSAGE_SUBTYPES = frozenset({None, "file_share", "thread_broadcast", "me_message"})
@@ -15,15 +16,7 @@ TIMESTAMP = re.compile(r"\d{1,12}\.\d{1,6}")
 """Slack's `ts`: an id, and within a conversation an order that holds as text (S13)."""
 
 
-class Name(NamedTuple):
-    """What makes a delivery itself: the fields of `channels.base.DeliveryKey`, which a pure module may not import."""
-
-    primary: str
-    second: str | None = None
-    order: str | None = None
-
-
-def identify(inbound: Received) -> Name:
+def identify(inbound: Inbound) -> DeliveryKey:
     """Name a payload by Slack's own ids; what cannot be read is named by its hash. Never raises.
 
     The account is part of every name: two of our apps in one channel each get the same message.
@@ -31,28 +24,28 @@ def identify(inbound: Received) -> Name:
     try:
         envelope, payload = read_payload(inbound.body, inbound.headers)
     except MalformedPayload:
-        return Name(_hashed(inbound))
+        return DeliveryKey(_hashed(inbound))
     prefix = f"slack:{inbound.account}:{_team(payload)}"
     if envelope == EVENTS_API:
         return _event_key(prefix, payload, inbound)
     if envelope == INTERACTIVE:
         return _interaction_key(prefix, payload, inbound)
     order = _arrival(inbound) if envelope == SLASH_COMMANDS else None
-    return Name(_by_trigger(prefix, payload) or _hashed(inbound), order=order)
+    return DeliveryKey(_by_trigger(prefix, payload) or _hashed(inbound), order=order)
 
 
-def _event_key(prefix: str, payload: Mapping[str, Any], inbound: Received) -> Name:
+def _event_key(prefix: str, payload: Mapping[str, Any], inbound: Inbound) -> DeliveryKey:
     event_id = text_at(payload, "event_id")
     primary = f"{prefix}:{event_id}" if event_id else _hashed(inbound)
     event = payload.get("event")
     if not isinstance(event, dict):
-        return Name(primary)
+        return DeliveryKey(primary)
     if not _is_new_message(event):
-        return Name(primary, order=_timestamp(text_at(event, "event_ts") or text_at(event, "ts")))
+        return DeliveryKey(primary, order=_timestamp(text_at(event, "event_ts") or text_at(event, "ts")))
     channel, ts = text_at(event, "channel"), text_at(event, "ts")
     # A mention in a channel that the bot is in arrives twice, as message and as app_mention (S7).
     second = f"{prefix}:{channel}:{ts}" if channel and ts else None
-    return Name(primary, second=second, order=_timestamp(ts))
+    return DeliveryKey(primary, second=second, order=_timestamp(ts))
 
 
 def _is_new_message(event: Mapping[str, Any]) -> bool:
@@ -62,17 +55,17 @@ def _is_new_message(event: Mapping[str, Any]) -> bool:
     )
 
 
-def _interaction_key(prefix: str, payload: Mapping[str, Any], inbound: Received) -> Name:
+def _interaction_key(prefix: str, payload: Mapping[str, Any], inbound: Inbound) -> DeliveryKey:
     actions = payload.get("actions")
     first = actions[0] if isinstance(actions, list) and actions else None
     if text_at(payload, "type") != "block_actions" or not isinstance(first, dict):
-        return Name(_by_trigger(prefix, payload) or _hashed(inbound))
+        return DeliveryKey(_by_trigger(prefix, payload) or _hashed(inbound))
     pressed_at = text_at(first, "action_ts")
     place = text_at(payload, "container", "message_ts") or text_at(payload, "container", "view_id")
     parts = (place, text_at(first, "action_id"), pressed_at, text_at(payload, "user", "id"))
     if not all(parts):
-        return Name(_by_trigger(prefix, payload) or _hashed(inbound))
-    return Name(f"{prefix}:action:{':'.join(map(str, parts))}", order=_timestamp(pressed_at))  # S25
+        return DeliveryKey(_by_trigger(prefix, payload) or _hashed(inbound))
+    return DeliveryKey(f"{prefix}:action:{':'.join(map(str, parts))}", order=_timestamp(pressed_at))  # S25
 
 
 def _by_trigger(prefix: str, payload: Mapping[str, Any]) -> str | None:
@@ -89,10 +82,10 @@ def _timestamp(value: str | None) -> str | None:
     return value if value is not None and TIMESTAMP.fullmatch(value) else None
 
 
-def _arrival(inbound: Received) -> str:
+def _arrival(inbound: Inbound) -> str:
     """Order a command by our clock: it carries no time, and without one it would overtake what was written before."""
     return f"{inbound.received_at.timestamp():.6f}"
 
 
-def _hashed(inbound: Received) -> str:
+def _hashed(inbound: Inbound) -> str:
     return f"slack:{inbound.account}:sha256:{hashlib.sha256(inbound.body).hexdigest()}"

@@ -1,8 +1,9 @@
 """Slack's payloads into events. Pure: a function of the payload.
 
-Conversations (S13): a channel's conversation is its thread, `{channel}:{ts of the thread's first message}`; a direct
-message is one conversation, `{channel}`, except inside a thread of it; a slash command in a channel belongs to its user
-alone, `{channel}:{user}`, for others must not continue it.
+Conversations (S13): a channel's conversation is its thread, `{channel}:{ts of the thread's first message}`. The direct
+messages with a person are one conversation, `{user}`, except inside a thread of them, `{user}:{ts}`. A slash command
+belongs there too, wherever it was typed. What does not tell its person in a direct message is nothing: what we said
+ourselves, and a deletion without author.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from channels.inbound import Inbound
 from channels.slack.keys import TIMESTAMP, USER_MESSAGE_SUBTYPES, identify
 from channels.slack.mrkdwn import mentions, plain_text
 from channels.slack.payloads import (
+    DIRECT_IDS,
     EVENTS_API,
     INTERACTIVE,
     SLASH_COMMANDS,
@@ -25,7 +28,6 @@ from channels.slack.payloads import (
     Message,
     MessageEvent,
     ReactionEvent,
-    Received,
     SlashCommand,
     read,
     read_payload,
@@ -53,9 +55,7 @@ ADAPTER = "slack/1"
 SLACKS_OWN_USERS = frozenset({"USLACKBOT", "USLACK"})
 """Slack itself speaks through these (S11)."""
 NOBODY_NAMED = "unknown"
-"""Sender of a deletion that does not tell whose message it was; it must still be carried out."""
-CARRIED_THREAD = "conversation:"
-"""Starts the `block_id` of buttons that are shown elsewhere than in their conversation; see `render`."""
+"""Sender of a deletion in a channel that does not tell whose message it was; it must still be carried out."""
 ATTACHMENT_KINDS: Mapping[str, Literal["image", "audio", "video"]] = {
     "image": "image",
     "audio": "audio",
@@ -67,7 +67,7 @@ ATTACHMENT_KINDS: Mapping[str, Literal["image", "audio", "video"]] = {
 class Delivery:
     """What every event of one payload shares."""
 
-    inbound: Received
+    inbound: Inbound
     id: str
     bot_user: str | None = None
     app_id: str | None = None
@@ -78,36 +78,37 @@ class Place:
     """Where something happened, and how far it was meant for us."""
 
     channel: str
-    ts: str
+    """A channel's id; for direct messages theirs or the person's: Slack posts to both."""
+    ts: str | None = None
+    """The message; None where it is not about one."""
     thread_ts: str | None = None
 
     @property
     def is_direct(self) -> bool:
-        """Tell whether this is a direct message: their channel ids begin with D."""
-        return self.channel.startswith("D")
+        """Tell whether only one person and we are there."""
+        return self.channel.startswith(DIRECT_IDS)
+
+    @property
+    def parent(self) -> str | None:
+        """Return the message that it stands below; None where it begins a thread or is in none."""
+        return self.thread_ts if self.thread_ts != self.ts else None
 
     @property
     def root(self) -> str | None:
         """Return the first message of the thread; None where a direct message is not in one."""
-        in_thread = self.thread_ts if self.thread_ts != self.ts else None
-        return in_thread if self.is_direct else in_thread or self.ts
+        return self.parent if self.is_direct else self.parent or self.ts
 
-    @property
-    def thread(self) -> str:
-        """Return the conversation's own part of its name."""
-        return f"{self.channel}:{self.root}" if self.root else self.channel
-
-    @property
-    def is_reply(self) -> bool:
-        """Tell whether it stands below another message."""
-        return self.thread_ts is not None and self.thread_ts != self.ts
+    def thread(self, user: str) -> str:
+        """Return the conversation's own part of its name; a direct message is the one with this person."""
+        owner = user if self.is_direct else self.channel
+        return f"{owner}:{self.root}" if self.root else owner
 
     def address(self, user: str) -> dict[str, str]:
         """Return where an answer goes: always below the thread's first message, never below a reply (S13)."""
         return {"channel": self.channel, "user": user} | ({"thread_ts": self.root} if self.root else {})
 
 
-def normalize(inbound: Received) -> tuple[Event, ...]:
+def normalize(inbound: Inbound) -> tuple[Event, ...]:
     """Translate what Slack handed us; `()` for what we do not handle.
 
     Raises:
@@ -118,7 +119,7 @@ def normalize(inbound: Received) -> tuple[Event, ...]:
     return reader(inbound, payload) if reader is not None else ()
 
 
-def _events_api(inbound: Received, payload: dict[str, Any]) -> tuple[Event, ...]:
+def _events_api(inbound: Inbound, payload: dict[str, Any]) -> tuple[Event, ...]:
     if "type" not in payload:
         raise MalformedPayload("an envelope without type")
     if payload["type"] != "event_callback":
@@ -145,26 +146,31 @@ def _message(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
         case "message_deleted":
             return _deleted(delivery, event)
         case subtype if subtype in USER_MESSAGE_SUBTYPES or subtype == "bot_message":
-            return (_written(delivery, event),)
+            return _written(delivery, event)
         case _:
             return ()
 
 
-def _written(delivery: Delivery, event: MessageEvent) -> MessageReceived:
+def _written(delivery: Delivery, event: MessageEvent) -> tuple[Event, ...]:
     if event.ts is None:
         raise MalformedPayload("a message without ts")
     author = event.user or event.bot_id
     if author is None:
         raise MalformedPayload("a message without author")
     place = Place(event.channel, event.ts, event.thread_ts)
-    return MessageReceived(
-        **_base(delivery, place.thread, author, event.ts, place.address(author)),
-        message_id=event.ts,
-        text=plain_text(event.text or "", delivery.bot_user),
-        attachments=tuple(_attachment(file) for file in event.files or ()),
-        in_reply_to=event.thread_ts if place.is_reply else None,
-        addressed=_addressed(delivery, event, place),
-        automatic=_automatic(delivery, event),
+    automatic = _automatic(delivery, event)
+    if place.is_direct and automatic is not None:
+        return ()  # a machine wrote it, so nothing tells with whom: almost always we ourselves
+    return (
+        MessageReceived(
+            **_base(delivery, place, author, event.ts),
+            message_id=event.ts,
+            text=plain_text(event.text or "", delivery.bot_user),
+            attachments=tuple(_attachment(file) for file in event.files or ()),
+            in_reply_to=place.parent,
+            addressed=_addressed(delivery, event, place),
+            automatic=automatic,
+        ),
     )
 
 
@@ -172,7 +178,7 @@ def _addressed(delivery: Delivery, event: MessageEvent, place: Place) -> Address
     to_us = event.type == "app_mention" or mentions(event.text or "", delivery.bot_user)
     if to_us or place.is_direct or event.channel_type == "im":
         return "direct"
-    return "thread" if place.is_reply else "ambient"
+    return "thread" if place.parent else "ambient"
 
 
 def _automatic(delivery: Delivery, message: Message) -> Automatic | None:
@@ -195,11 +201,11 @@ def _changed(delivery: Delivery, event: MessageEvent) -> tuple[Event, ...]:
     unchanged = new.text == old.text if old is not None else new.edited is None
     if unchanged or new.user is None or _automatic(delivery, new) is not None:
         return ()
-    place = _place_of(event, new, old)
+    message_id = _message_id(event, new, old)
     return (
         MessageEdited(
-            **_base(delivery, place.thread, new.user, event.ts, place.address(new.user)),
-            message_id=place.ts,
+            **_base(delivery, Place(event.channel, message_id, new.thread_ts), new.user, event.ts),
+            message_id=message_id,
             text=plain_text(new.text or "", delivery.bot_user),
         ),
     )
@@ -211,17 +217,18 @@ def _deleted(delivery: Delivery, event: MessageEvent) -> tuple[Event, ...]:
         raise MalformedPayload("message_deleted without ts")
     if _automatic(delivery, old) is not None:
         return ()
-    place = _place_of(event, old, event.message or Message(ts=event.deleted_ts))
-    author = old.user or NOBODY_NAMED
-    base = _base(delivery, place.thread, author, event.ts, place.address(author))
-    return (MessageDeleted(**base, message_id=place.ts),)
+    message_id = _message_id(event, old, event.message or Message(ts=event.deleted_ts))
+    place = Place(event.channel, message_id, old.thread_ts)
+    if place.is_direct and old.user is None:
+        return ()  # whose direct message it was, nothing tells
+    return (MessageDeleted(**_base(delivery, place, old.user or NOBODY_NAMED, event.ts), message_id=message_id),)
 
 
-def _place_of(event: MessageEvent, message: Message, other: Message | None) -> Place:
+def _message_id(event: MessageEvent, message: Message, other: Message | None) -> str:
     ts = message.ts or (other.ts if other is not None else None)
     if ts is None:
         raise MalformedPayload(f"{event.subtype} without the ts of its message")
-    return Place(event.channel, ts, message.thread_ts)
+    return ts
 
 
 def _attachment(file: File) -> Attachment:
@@ -245,12 +252,11 @@ def _reaction(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     item = event.item
     if item.channel is None or item.ts is None or event.user == delivery.bot_user:
         return ()  # on a file, or our own
-    place = Place(item.channel, item.ts)
     names = (event.reaction,)
     added = payload["type"] == "reaction_added"
     return (
         ReactionChanged(
-            **_base(delivery, place.thread, event.user, event.event_ts, place.address(event.user)),
+            **_base(delivery, Place(item.channel, item.ts), event.user, event.event_ts),
             message_id=item.ts,
             added=names if added else (),
             removed=() if added else names,
@@ -260,10 +266,9 @@ def _reaction(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
 
 def _member(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     event = read(MemberEvent, payload)
-    address = {"channel": event.channel, "user": event.user}
     return (
         MembershipChanged(
-            **_base(delivery, event.channel, event.user, event.event_ts, address),
+            **_base(delivery, Place(event.channel), event.user, event.event_ts),
             member_id=event.user,
             change="joined" if payload["type"] == "member_joined_channel" else "left",
             is_us=event.user == delivery.bot_user,
@@ -275,14 +280,13 @@ def _home(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     event = read(HomeEvent, payload)
     if event.tab != "messages":
         return ()
-    address = {"channel": event.channel, "user": event.user}
-    return (ConversationOpened(**_base(delivery, event.channel, event.user, event.event_ts, address)),)
+    return (ConversationOpened(**_base(delivery, Place(event.channel), event.user, event.event_ts)),)
 
 
 # --- interactions and commands ----------------------------------------------------------------------------------------
 
 
-def _interactive(inbound: Received, payload: dict[str, Any]) -> tuple[Event, ...]:
+def _interactive(inbound: Inbound, payload: dict[str, Any]) -> tuple[Event, ...]:
     kind = text_at(payload, "type")
     if kind is None:
         raise MalformedPayload("an interaction without type")
@@ -317,21 +321,8 @@ def _choice(
     delivery: Delivery, pressed: BlockActions, place: Place, action: BlockAction, token: str, part: int
 ) -> ChoiceMade:
     user = pressed.user
-    address = place.address(user.id)
-    carried = _carried_thread(action.block_id)
-    if carried is not None:
-        address["conversation"] = carried
-    base = _base(
-        delivery, carried or place.thread, user.id, action.action_ts, address, user.username or user.name, part
-    )
+    base = _base(delivery, place, user.id, action.action_ts, user.username or user.name, part)
     return ChoiceMade(**base, token=token, label=_label(action), message_id=place.ts)
-
-
-def _carried_thread(block_id: str | None) -> str | None:
-    """Read the conversation that `render` wrote into the block: `conversation:{number}:{thread}`."""
-    if block_id is None or not block_id.startswith(CARRIED_THREAD):
-        return None
-    return block_id.removeprefix(CARRIED_THREAD).partition(":")[2] or None
 
 
 def _label(action: BlockAction) -> str | None:
@@ -339,20 +330,15 @@ def _label(action: BlockAction) -> str | None:
     return label.text if label is not None else None
 
 
-def _slash_command(inbound: Received, payload: dict[str, Any]) -> tuple[Event, ...]:
-    """Read a slash command. The answer goes to the person's direct messages, wherever it was typed (README)."""
+def _slash_command(inbound: Inbound, payload: dict[str, Any]) -> tuple[Event, ...]:
+    """Read a slash command. It belongs to the person's direct messages, wherever it was typed (README)."""
     command = read(SlashCommand, payload)
     name = command.command.removeprefix("/").lower()
     if not name:
         raise MalformedPayload("a command without name")
-    user, channel = command.user_id, command.channel_id
-    if channel.startswith("D"):
-        thread, address = channel, {"channel": channel, "user": user}
-    else:
-        thread = f"{channel}:{user}"
-        address = {"channel": user, "user": user, "conversation": thread}
+    user = command.user_id
     delivery = Delivery(inbound, identify(inbound).primary)
-    base = _base(delivery, thread, user, None, address, command.user_name)
+    base = _base(delivery, Place(user), user, None, command.user_name)
     return (CommandGiven(**base, name=name, arguments=plain_text(command.text or "")),)
 
 
@@ -361,10 +347,9 @@ def _slash_command(inbound: Received, payload: dict[str, Any]) -> tuple[Event, .
 
 def _base(
     delivery: Delivery,
-    thread: str,
+    place: Place,
     sender: str,
     ts: str | None,
-    address: dict[str, str],
     display_name: str | None = None,
     part: int = 0,
 ) -> dict[str, Any]:
@@ -373,11 +358,11 @@ def _base(
         "id": EventId(delivery.id if part == 0 else f"{delivery.id}:{part}"),
         "channel": inbound.channel,
         "account": inbound.account,
-        "conversation_id": conversation_id(inbound.channel, inbound.account, thread),
+        "conversation_id": conversation_id(inbound.channel, inbound.account, place.thread(sender)),
         "sender": Sender(id=sender, display_name=display_name),
         "sent_at": _time(ts) if ts is not None else inbound.received_at,
         "received_at": inbound.received_at,
-        "address": address,
+        "address": place.address(sender),
         "adapter": ADAPTER,
         "raw_ref": delivery.id,
     }
@@ -404,7 +389,7 @@ _EVENTS: Mapping[str, Callable[[Delivery, dict[str, Any]], tuple[Event, ...]]] =
 }
 """The events that we handle. `tokens_revoked` and `app_uninstalled` (S17) show in the next send and in the doctor."""
 
-_ENVELOPES: Mapping[str, Callable[[Received, dict[str, Any]], tuple[Event, ...]]] = {
+_ENVELOPES: Mapping[str, Callable[[Inbound, dict[str, Any]], tuple[Event, ...]]] = {
     EVENTS_API: _events_api,
     INTERACTIVE: _interactive,
     SLASH_COMMANDS: _slash_command,

@@ -5,15 +5,13 @@ reference/interaction-payloads/block_actions-payload (S20, S25), interactivity/i
 """
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from channels.payload import clean_text, load_object
 from core.errors import MalformedPayload
-from core.ids import AccountName, ChannelName
 
 ENVELOPE_HEADER = "x-frontdesk-envelope"
 """Set by us on what came through Socket Mode: its envelope type. Never taken from an HTTP request."""
@@ -23,35 +21,10 @@ SLASH_COMMANDS = "slash_commands"
 """The three envelope types; docs.slack.dev/apis/events-api/using-socket-mode."""
 MAX_FORM_FIELDS = 100
 """A slash command has about 15 fields."""
-
-
-class Received(Protocol):
-    """What reading needs of `channels.base.Inbound`, which a pure module may not import: it knows the web server."""
-
-    @property
-    def channel(self) -> ChannelName:
-        """Return `slack`."""
-        ...
-
-    @property
-    def account(self) -> AccountName:
-        """Return our account's name."""
-        ...
-
-    @property
-    def body(self) -> bytes:
-        """Return the raw bytes."""
-        ...
-
-    @property
-    def received_at(self) -> datetime:
-        """Return our clock's time of arrival."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Return the kept headers, by lower-case name."""
-        ...
+PERSON_IDS = ("U", "W")
+"""First letters of a person's id. Given as a channel it means the direct messages with them."""
+DIRECT_IDS = ("D", *PERSON_IDS)
+"""First letters of what names a direct message; docs.slack.dev/reference/objects/conversation-object."""
 
 
 class Slice(BaseModel):
@@ -189,7 +162,6 @@ class BlockAction(Slice):
     """One used element of a message."""
 
     action_id: str | None = None
-    block_id: str | None = None
     value: str | None = None
     text: Label | None = None
     selected_option: Option | None = None
@@ -227,7 +199,6 @@ class SlashCommand(Slice):
     text: str | None = None
     user_id: str
     user_name: str | None = None
-    channel_id: str
 
 
 _Slice = TypeVar("_Slice", bound=Slice)

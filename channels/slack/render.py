@@ -8,24 +8,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from channels.slack.mrkdwn import escape_block_json, escape_mrkdwn, split_mrkdwn
-from channels.slack.normalize import CARRIED_THREAD
+from channels.slack.payloads import DIRECT_IDS
 from core.errors import ConfigError
 from core.events import Address, Attachment
 from core.model import Json
 from core.ports import Escape, Words
 from core.replies import ApiCall, Choice, Reply
 
-MAX_TEXT = 40_000
-"""Code points of `text`; Slack cuts the rest (docs.slack.dev/reference/methods/chat.postMessage)."""
+MAX_FALLBACK = 40_000
+"""Code points of `text`, which speaks where blocks cannot be shown; Slack cuts the rest.
+
+Source: docs.slack.dev/reference/methods/chat.postMessage.
+"""
 MAX_SECTION = 3_000
 """Code points of one section's text."""
 MAX_BLOCKS = 50
 MAX_ALL_BLOCKS = 12_000
-"""Code points over all blocks of a message; undocumented: msg_blocks_too_long from 13,200 (bolt-js issue 2509)."""
+"""Code points over all blocks of a message, and so the longest words of one: they are shown as sections.
+
+Undocumented: msg_blocks_too_long from 13,200 (bolt-js issue 2509).
+"""
 MAX_BUTTONS = 25
 """Elements of one actions block."""
 MAX_LABEL = 75
-MAX_BLOCK_ID = 255
 
 ESCAPES: Mapping[str, Escape] = {"text": escape_mrkdwn, "blocks": escape_block_json}
 """Block name of a template to the escape of its variables."""
@@ -42,10 +47,10 @@ def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         ConfigError: the template's `blocks` are not a JSON list of objects.
     """
     text = words.block("text").strip() + _links(reply.attachments)
-    buttons = _button_blocks(reply.choices, address.get("conversation"))
+    buttons = _button_blocks(reply.choices)
     own = _own_blocks(words) if words.has("blocks") else []
     if own and len(own) + len(buttons) <= MAX_BLOCKS and _size(own) + _size(buttons) <= MAX_ALL_BLOCKS:
-        return (_call(reply, address, split_mrkdwn(text, MAX_TEXT)[0], own + buttons),)
+        return (_call(reply, address, split_mrkdwn(text, MAX_FALLBACK)[0], own + buttons),)
     if not text and not buttons:
         return ()
     messages = _messages(text, _size(buttons))
@@ -68,7 +73,12 @@ def _call(reply: Reply, address: Address, text: str, blocks: Sequence[Block]) ->
     }
     if "thread_ts" in address:
         params["thread_ts"] = address["thread_ts"]
-    return ApiCall(method="chat.postMessage", params=params, bucket=address["channel"], kind=reply.kind)
+    return ApiCall(method="chat.postMessage", params=params, bucket=_bucket(address), kind=reply.kind)
+
+
+def _bucket(address: Address) -> str:
+    """Count direct messages by their person, whichever of the two ids the address has: they are one channel."""
+    return address["user"] if address["channel"].startswith(DIRECT_IDS) else address["channel"]
 
 
 def _messages(text: str, buttons_size: int) -> list[list[str]]:
@@ -88,19 +98,10 @@ def _sections(pieces: Sequence[str]) -> list[Block]:
     return [{"type": "section", "text": {"type": "mrkdwn", "text": piece}} for piece in pieces if piece.strip()]
 
 
-def _button_blocks(choices: Sequence[Choice], conversation: str | None) -> list[Block]:
+def _button_blocks(choices: Sequence[Choice]) -> list[Block]:
     buttons = [_button(choice, number) for number, choice in enumerate(choices, start=1)]
     groups = [buttons[start : start + MAX_BUTTONS] for start in range(0, len(buttons), MAX_BUTTONS)]
-    return [
-        {"type": "actions", "elements": group} | _block_id(number, conversation) for number, group in enumerate(groups)
-    ]
-
-
-def _block_id(number: int, conversation: str | None) -> Block:
-    """Carry the conversation's name where the buttons are shown elsewhere, so that a press finds its way back."""
-    if conversation is None:
-        return {}
-    return {"block_id": f"{CARRIED_THREAD}{number}:{conversation}"[:MAX_BLOCK_ID]}
+    return [{"type": "actions", "elements": group} for group in groups]
 
 
 def _button(choice: Choice, number: int) -> Block:

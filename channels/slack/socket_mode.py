@@ -1,20 +1,22 @@
 """Receiving over a web socket that we open; docs.slack.dev/apis/events-api/using-socket-mode (CHANNELS 1.3).
 
-An envelope is journaled first and acknowledged then: what is not acknowledged within 3 s, Slack sends again. The
-client is slack_sdk's, which Bolt's handler wraps too; why not Bolt's handler itself is told in README.md.
+Bolt's handler holds the connection: it opens, watches, replaces and closes it. Only what it does with an envelope is
+ours: it is journaled first and acknowledged then, for what is not acknowledged within 3 s, Slack sends again.
 """
 
-import asyncio
 import json
 import logging
+from dataclasses import dataclass
 
-from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from channels.base import Accept, Inbound
+from channels.base import Accept
+from channels.inbound import Inbound
 from channels.payload import clean_text
 from channels.slack.payloads import ENVELOPE_HEADER
 from core.clock import Clock
@@ -26,42 +28,61 @@ sdk_log = logging.getLogger(f"{__name__}.sdk")
 sdk_log.setLevel(logging.INFO)  # at DEBUG the SDK writes out what people wrote
 
 
-class SocketListener:
-    """Holds the socket of one account open and hands every envelope to the inbox."""
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Hands the envelopes of one account to the inbox."""
 
-    def __init__(self, account: AccountName, app_token: str, web: AsyncWebClient, clock: Clock, accept: Accept) -> None:
-        self._account = account
-        self._app_token = app_token
-        self._web = web
-        self._clock = clock
-        self._accept = accept
+    account: AccountName
+    clock: Clock
+    accept: Accept
 
-    async def run(self) -> None:
-        """Receive until cancelled; the SDK reconnects by itself."""
-        client = SocketModeClient(app_token=self._app_token, web_client=self._web, logger=sdk_log)
-        client.proxy = None  # slack_sdk read it from the environment
-        client.socket_mode_request_listeners.append(self._receive)
-        try:
-            await client.connect()  # type: ignore[no-untyped-call]  # slack_sdk leaves it untyped
-            await asyncio.Event().wait()
-        finally:
-            await client.close()  # type: ignore[no-untyped-call]  # slack_sdk leaves it untyped
+    async def keep(self, request: SocketModeRequest) -> None:
+        """Return once an envelope is durable.
 
-    async def _receive(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
-        try:
-            await self._accept(self._inbound(request))
-        except StoreUnavailable:
-            log.warning("slack envelope not acknowledged: the store does not answer")
-            return
-        await client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
+        Raises:
+            StoreUnavailable: it is not.
+        """
+        await self.accept(self._inbound(request))
 
     def _inbound(self, request: SocketModeRequest) -> Inbound:
         retry = {"x-slack-retry-num": request.retry_attempt, "x-slack-retry-reason": request.retry_reason}
         return Inbound(
             channel=ChannelName("slack"),
-            account=self._account,
+            account=self.account,
             body=json.dumps(request.payload, separators=(",", ":")).encode(),
-            received_at=self._clock.now(),
+            received_at=self.clock.now(),
             headers={ENVELOPE_HEADER: clean_text(str(request.type))}
             | {name: clean_text(str(value)) for name, value in retry.items() if value},
         )
+
+
+class JournalingHandler(AsyncSocketModeHandler):
+    """Bolt's handler with our inbox in the place of Bolt's dispatch.
+
+    Dispatching would lose envelopes: Bolt 1.30 reads a payload before any middleware runs, raises on one it does not
+    expect, and does not hand on the envelope's type.
+    """
+
+    def __init__(self, app: AsyncApp, app_token: str, journal: Journal) -> None:
+        super().__init__(app, app_token)
+        self.client.proxy = None  # slack_sdk read it from the environment
+        self._journal = journal
+
+    async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
+        """Journal an envelope, then acknowledge it; without a journal it is left for Slack to send again."""
+        try:
+            await self._journal.keep(req)
+        except StoreUnavailable:
+            log.warning("slack envelope not acknowledged: the store does not answer")
+            return
+        await client.send_socket_mode_response(SocketModeResponse(envelope_id=req.envelope_id))
+
+
+async def listen(app_token: str, web: AsyncWebClient, journal: Journal) -> None:
+    """Receive until cancelled; Bolt reconnects by itself."""
+    app = AsyncApp(name="frontdesk", client=web, signing_secret="", logger=sdk_log)  # a socket is not signed
+    handler = JournalingHandler(app, app_token, journal)
+    try:
+        await handler.start_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
+    finally:
+        await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped

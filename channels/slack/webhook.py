@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from channels.base import Accept, Inbound
+from channels.base import Accept
 from channels.http import headers_of, read_body, try_later
+from channels.inbound import Inbound
 from channels.payload import clean_text, load_object
 from channels.slack.verify import verify
 from core.clock import Clock

@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.base import Channel, Finding, Resources
 from channels.http import read_body, try_later
+from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.telegram import render as shape
 from channels.telegram.account import AccountSettings
 from channels.telegram.client import TelegramClient, as_body
@@ -52,8 +53,7 @@ class TelegramChannel:
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         """Name an update by its id, a message also by chat, id and edit."""
-        names = name_update(inbound.body, inbound.account)
-        return DeliveryKey(names.primary, names.second, names.order)
+        return name_update(inbound.body, inbound.account)
 
     def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
         """Translate an update."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from channels.inbound import DeliveryKey
 from channels.payload import load_object
 from channels.telegram.attachments import attachments_of
 from channels.telegram.payloads import (
@@ -64,22 +65,13 @@ class Bot:
     username: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateNames:
-    """What makes an update itself: see `channels.base.DeliveryKey`."""
-
-    primary: str
-    second: str | None = None
-    order: str | None = None
-
-
-def name_update(body: bytes, account: str) -> UpdateNames:
+def name_update(body: bytes, account: str) -> DeliveryKey:
     """Name an update by its id, and a message also by its place; unreadable bytes by their hash. Never raises.
 
     Nothing is compared with a highest id seen so far: after a quiet week ids start anywhere (T4, F064).
 
     >>> name_update(b'{"update_id": 7}', "support")
-    UpdateNames(primary='tg:support:7', second=None, order='00000000000000000007')
+    DeliveryKey(primary='tg:support:7', second=None, order='00000000000000000007')
     >>> name_update(b"[]", "support").primary[:24]
     'telegram:support:sha256:'
     """
@@ -89,8 +81,8 @@ def name_update(body: bytes, account: str) -> UpdateNames:
         payload = {}
     update_id = payload.get("update_id")
     if type(update_id) is not int or not 0 <= update_id < 2**63:
-        return UpdateNames(f"{CHANNEL}:{account}:sha256:{hashlib.sha256(body).hexdigest()}")
-    return UpdateNames(_event_id(account, update_id), _place_name(payload, account), str(update_id).zfill(ORDER_DIGITS))
+        return DeliveryKey(f"{CHANNEL}:{account}:sha256:{hashlib.sha256(body).hexdigest()}")
+    return DeliveryKey(_event_id(account, update_id), _place_name(payload, account), str(update_id).zfill(ORDER_DIGITS))
 
 
 def _event_id(account: str, update_id: int) -> str:

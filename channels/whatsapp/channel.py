@@ -5,13 +5,14 @@ from datetime import datetime
 
 from aiohttp import web
 
-from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.base import Channel, Finding, Resources
 from channels.http import headers_of, read_body, try_later
+from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.whatsapp import normalize, render
 from channels.whatsapp.account import AccountSettings
 from channels.whatsapp.client import TwilioClient
 from channels.whatsapp.doctor import examine
-from channels.whatsapp.normalize import NAME
+from channels.whatsapp.normalize import NAME, OUT_ID_HEADER
 from channels.whatsapp.payloads import form_fields
 from channels.whatsapp.verify import SIGNATURE_HEADER, origins_of, verify_signature
 from core.errors import InvalidSignature, MalformedPayload, StoreUnavailable
@@ -20,8 +21,6 @@ from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
 
-OUT_ID_HEADER = "x-frontdesk-out-id"
-"""Under which a status callback keeps the out id of its path, in the inbox."""
 KEPT_HEADERS = ("content-type", "i-twilio-idempotency-token")
 NOTHING_TO_SAY = "<Response/>"
 """TwiML for "no reply": any other text would be sent to the person (W8)."""
@@ -48,15 +47,11 @@ class WhatsAppChannel:
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         """Name a payload by its MessageSid."""
-        return DeliveryKey(normalize.identify(inbound.body, inbound.account))
+        return normalize.identify(inbound)
 
     def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
         """Translate a form."""
-        out_id = inbound.headers.get(OUT_ID_HEADER)
-        number = self._settings.number
-        return normalize.normalize(
-            normalize.Webhook(inbound.account, number, inbound.body, inbound.received_at, out_id)
-        )
+        return normalize.normalize(inbound, self._settings.number)
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Write texts of at most 1600 characters, choices as a numbered list."""

@@ -7,19 +7,20 @@ sender anybody can forge; it gets a thread of its own (`sms:+49...`) and never s
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from channels.inbound import DeliveryKey, Inbound
 from channels.whatsapp.payloads import MAX_MEDIA, InboundMessage, StatusCallback, form_fields, is_status
 from core.errors import MalformedPayload
 from core.events import Attachment, ChoiceMade, DeliveryStatusChanged, Event, MessageReceived, Sender
-from core.ids import AccountName, ChannelName, EventId, OutId, conversation_id
+from core.ids import ChannelName, EventId, OutId, conversation_id
 
 ADAPTER = "whatsapp/1"
 NAME = ChannelName("whatsapp")
+OUT_ID_HEADER = "x-frontdesk-out-id"
+"""Under which a status callback keeps the out id that Twilio carried back in its path, in the inbox."""
 
 STATUSES: Mapping[str, Literal["sent", "delivered", "read", "failed"]] = {
     "sent": "sent",
@@ -37,49 +38,35 @@ KIND_OF_MEDIA: Mapping[str, Kind] = {"image": "image", "audio": "audio", "video"
 CONTACT_TYPES = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """One form as it was journaled: the account's name in the settings, its number, and what came in.
-
-    `out_id` is what Twilio carried back in the path of a status callback.
-    """
-
-    account: AccountName
-    number: str
-    body: bytes
-    received_at: datetime
-    out_id: str | None = None
-
-
-def identify(body: bytes, account: str) -> str:
-    """Name a payload: `tw:{account}:{MessageSid}`, with `:{MessageStatus}` for a status. Never raises.
-
-    >>> identify(b"MessageSid=SM1&MessageStatus=read", "main")
-    'tw:main:SM1:read'
-    """
+def identify(inbound: Inbound) -> DeliveryKey:
+    """Name a payload: `tw:{account}:{MessageSid}`, with `:{MessageStatus}` for a status. Never raises."""
     try:
-        fields = form_fields(body)
+        fields = form_fields(inbound.body)
     except MalformedPayload:
         fields = {}
     sid = fields.get("MessageSid")
     if sid is None:
-        return f"whatsapp:{account}:sha256:{hashlib.sha256(body).hexdigest()}"
-    return _key(account, sid, fields["MessageStatus"] if is_status(fields) else None)
+        return DeliveryKey(f"whatsapp:{inbound.account}:sha256:{hashlib.sha256(inbound.body).hexdigest()}")
+    return DeliveryKey(_key(inbound.account, sid, fields["MessageStatus"] if is_status(fields) else None))
 
 
-def normalize(webhook: Webhook) -> tuple[Event, ...]:
-    """Translate one webhook; `()` for a status that tells a person nothing.
+def normalize(inbound: Inbound, number: str) -> tuple[Event, ...]:
+    """Translate one form; `()` for a status that tells a person nothing.
+
+    Args:
+        inbound: what Twilio posted.
+        number: the account's own number.
 
     Raises:
         MalformedPayload: not the form that Twilio documents.
     """
-    fields = form_fields(webhook.body)
+    fields = form_fields(inbound.body)
     if is_status(fields):
-        return _status_events(_read(StatusCallback, fields), webhook)
+        return _status_events(_read(StatusCallback, fields), inbound)
     message = _read(InboundMessage, fields)
     if token := message.button_payload or message.list_id:
-        return (_choice(message, token, webhook),)
-    return (_message(message, fields, webhook),)
+        return (_choice(message, token, inbound),)
+    return (_message(message, fields, inbound, number),)
 
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -118,44 +105,44 @@ def bare(party: str) -> str:
     return party.removeprefix("whatsapp:")
 
 
-def _common(webhook: Webhook, key: str, person: str, name: str | None = None) -> dict[str, Any]:
+def _common(inbound: Inbound, key: str, person: str, name: str | None = None) -> dict[str, Any]:
     thread = thread_of_party(person)
     return {
         "id": EventId(key),
         "channel": NAME,
-        "account": webhook.account,
-        "conversation_id": conversation_id(NAME, webhook.account, thread),
+        "account": inbound.account,
+        "conversation_id": conversation_id(NAME, inbound.account, thread),
         "sender": Sender(id=thread, display_name=name, verified_by="platform" if ":" in person else "none"),
-        "sent_at": webhook.received_at,  # the webhook carries no time
-        "received_at": webhook.received_at,
+        "sent_at": inbound.received_at,  # the webhook carries no time
+        "received_at": inbound.received_at,
         "adapter": ADAPTER,
         "raw_ref": key,
     }
 
 
-def _from_person(message: InboundMessage, webhook: Webhook) -> dict[str, Any]:
+def _from_person(message: InboundMessage, inbound: Inbound) -> dict[str, Any]:
     """Return the common fields; the answer goes to `From` verbatim (W11), from the number that was written to."""
-    common = _common(webhook, _key(webhook.account, message.message_sid, None), message.from_, message.profile_name)
+    common = _common(inbound, _key(inbound.account, message.message_sid, None), message.from_, message.profile_name)
     return {**common, "address": {"to": message.from_, "from": message.to}}
 
 
-def _choice(message: InboundMessage, token: str, webhook: Webhook) -> ChoiceMade:
+def _choice(message: InboundMessage, token: str, inbound: Inbound) -> ChoiceMade:
     return ChoiceMade(
-        **_from_person(message, webhook),
+        **_from_person(message, inbound),
         token=token,
         label=message.button_text or message.list_title,
         message_id=message.original_replied_message_sid,
     )
 
 
-def _message(message: InboundMessage, fields: dict[str, str], webhook: Webhook) -> MessageReceived:
+def _message(message: InboundMessage, fields: dict[str, str], inbound: Inbound, number: str) -> MessageReceived:
     return MessageReceived(
-        **_from_person(message, webhook),
+        **_from_person(message, inbound),
         message_id=message.message_sid,
         text=message.body or message.button_text or message.list_title or "",
         attachments=_attachments(message, fields),
         in_reply_to=message.original_replied_message_sid,
-        automatic="self" if bare(message.from_) == bare(webhook.number) else None,
+        automatic="self" if bare(message.from_) == bare(number) else None,
     )
 
 
@@ -198,17 +185,18 @@ def _location(message: InboundMessage, latitude: float, longitude: float) -> Att
     )
 
 
-def _status_events(callback: StatusCallback, webhook: Webhook) -> tuple[Event, ...]:
+def _status_events(callback: StatusCallback, inbound: Inbound) -> tuple[Event, ...]:
     status = STATUSES.get(callback.message_status)
     if status is None:
         return ()
-    key = _key(webhook.account, callback.message_sid, callback.message_status)
+    out_id = inbound.headers.get(OUT_ID_HEADER)
+    key = _key(inbound.account, callback.message_sid, callback.message_status)
     return (
         DeliveryStatusChanged(
-            **_common(webhook, key, callback.to),
+            **_common(inbound, key, callback.to),
             status=status,
             provider_id=callback.message_sid,
-            out_id=OutId(webhook.out_id) if webhook.out_id else None,
+            out_id=OutId(out_id) if out_id else None,
             error_code=callback.error_code,
         ),
     )

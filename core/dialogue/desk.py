@@ -10,7 +10,7 @@ from core.understanding import IntentScore, Understanding
 
 
 class Thresholds(Model):
-    """How sure the bot must be, from 0 to 1. Measured by `tests/unit/core/test_nlu_held_out.py`."""
+    """How sure the bot must be, from 0 to 1. Our first choice, watched by `tests/unit/core/test_nlu_held_out.py`."""
 
     sure: float = 0.6
     """From here an intent is followed at once."""

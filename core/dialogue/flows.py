@@ -157,7 +157,7 @@ class Flow(Model):
         Raises:
             KeyError: there is none, for example because the content changed under a running conversation.
         """
-        return next((step for step in self.steps if step.id == name), None) or _no_step(self.name, name)
+        return {step.id: step for step in self.steps}[name]
 
     def after(self, step: StepBase) -> str | None:
         """Return the step that follows, or None at the end."""
@@ -171,7 +171,3 @@ def _acts_read_by(step: Step) -> set[str]:
     if isinstance(step, Branch):
         return {step.result_of}
     return set(step.context.values()) if isinstance(step, Say) else set()
-
-
-def _no_step(flow: str, step: str) -> Step:
-    raise KeyError(f"flow {flow} has no step {step}")

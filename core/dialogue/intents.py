@@ -45,9 +45,11 @@ class Intent(Model):
     @classmethod
     def _read_examples(cls, value: Any) -> Any:
         """Let a plain line stand for an example that we made up."""
-        if not isinstance(value, list):
-            return value
-        return [{"text": item, "source": "synthetic"} if isinstance(item, str) else item for item in value]
+        return (
+            value
+            if not isinstance(value, list)
+            else [{"text": item, "source": "synthetic"} if isinstance(item, str) else item for item in value]
+        )
 
     @model_validator(mode="after")
     def _says_what_it_uses(self) -> "Intent":

@@ -8,6 +8,8 @@ def summarize(matter: str | None, text: str) -> str:
 
     >>> summarize("Order status", "where  is my order A-1001?")
     'Order status: where is my order A-1001?'
+    >>> len(summarize(None, "word " * 100))
+    275
     >>> summarize(None, "")
     '-'
     """

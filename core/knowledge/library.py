@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import bm25s
 import numpy as np
@@ -19,6 +20,10 @@ from core.knowledge.tokens import tokens
 
 ANSWER_WEIGHT = 0.5
 """What a word is worth that only the answer has, not the questions; also the weight of that field's rank."""
+
+
+CANDIDATES = 8
+"""Best ranked articles whose scores are compared; of equal scores the better rank wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +70,12 @@ class Library:
         if not query or not self._articles:
             return None
         ranks = self._questions.ranks(query) + ANSWER_WEIGHT * self._answers.ranks(query)
-        for place in np.argsort(-ranks, kind="stable"):
-            if ranks[place] > 0 and self._articles[place].is_valid(now):
-                return Hit(self._articles[place], self._share(set(query), int(place)))
-        return None
+        valid = (int(place) for place in np.argsort(-ranks, kind="stable") if self._may_answer(int(place), ranks, now))
+        hits = [Hit(self._articles[place], self._share(set(query), place)) for place in islice(valid, CANDIDATES)]
+        return max(hits, key=lambda hit: hit.score, default=None)
+
+    def _may_answer(self, place: int, ranks: NDArray[np.float32], now: datetime) -> bool:
+        return bool(ranks[place] > 0) and self._articles[place].is_valid(now)
 
     def _rarities(self) -> dict[str, float]:
         """Weigh each known word by the articles that know it; a word of one article only weighs most."""

@@ -6,12 +6,10 @@ import typer
 
 from core.errors import ConfigError
 from hub.cli.common import ConfigOption, console, read_settings
-from hub.connectors.orders import ACTION
 from hub.content import Content, load_content
 from hub.settings import CHANNELS, Settings
 from hub.template_check import check_templates
-
-KNOWN_ACTIONS = frozenset({ACTION})
+from hub.wiring import KNOWN_ACTIONS
 
 
 def check(config: ConfigOption = None) -> None:

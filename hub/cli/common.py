@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
+from core.errors import ConfigError
 from core.store.mongo import MongoStore
 from hub.clock import SystemClock
 from hub.database import HOST, listens
@@ -32,7 +33,7 @@ def with_store(settings: Settings, work: Callable[[MongoStore], Awaitable[Result
     if uri is None:
         port = settings.database.embedded_port
         if not listens(port):
-            raise typer.BadParameter(
+            raise ConfigError(
                 f"the embedded database does not run (port {port}): start the hub with `make run`,"
                 " or set FRONTDESK_MONGO_URI"
             )

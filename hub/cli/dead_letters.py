@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from core.errors import ConfigError
 from core.inbox import InboxRow, InboxState
 from core.store.mongo import MongoStore
 from hub.cli.common import ConfigOption, DataOption, console, read_settings, with_store
@@ -46,7 +47,7 @@ def show(letter_id: LetterId, config: ConfigOption = None, data: DataOption = No
 async def _show(store: MongoStore, letter_id: str) -> None:
     row, letter = await store.find_inbox(letter_id), await store.find_dead_letter(letter_id)
     if row is None:
-        raise typer.BadParameter(f"there is no payload {letter_id!r}; see `frontdesk dead-letters list`")
+        raise ConfigError(f"there is no payload {letter_id!r}; see `frontdesk dead-letters list`")
     console.print(
         f"{row.id}  {row.channel}:{row.account}  {row.state}  received {row.received_at:%Y-%m-%d %H:%M:%S} UTC"
     )
@@ -85,5 +86,5 @@ async def _discard(store: MongoStore, letter_id: str) -> None:
 async def _dead_row(store: MongoStore, letter_id: str) -> InboxRow:
     row = await store.find_inbox(letter_id)
     if row is None or row.state not in {InboxState.DEAD, InboxState.QUARANTINED}:
-        raise typer.BadParameter(f"{letter_id!r} is neither dead nor quarantined; see `frontdesk dead-letters list`")
+        raise ConfigError(f"{letter_id!r} is neither dead nor quarantined; see `frontdesk dead-letters list`")
     return row

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from core.errors import ConfigError
 from core.ids import EventId, OutId
 from core.outbox import OutboxRow
 from core.storage import TranscriptRow
@@ -64,7 +65,7 @@ async def _take(holds: Holds, line: TranscriptRow) -> Hold:
         if hold is not None and hold.conversation is not None:
             return hold
         await asyncio.sleep(ASK_AGAIN_S)
-    raise typer.BadParameter("the conversation is busy; try again in a minute")
+    raise ConfigError("the conversation is busy; try again in a minute")
 
 
 def _row(line: TranscriptRow, hold: Hold) -> OutboxRow:
@@ -97,4 +98,4 @@ async def _held_line(store: MongoStore, out_id: str) -> TranscriptRow:
     for line in await store.held_lines(LISTED):
         if line.id == out_id:
             return line
-    raise typer.BadParameter(f"{out_id!r} is not held; see `frontdesk holds list`")
+    raise ConfigError(f"{out_id!r} is not held; see `frontdesk holds list`")

@@ -12,10 +12,10 @@ from core.conversation import ActionResult, Conversation, Turn
 from core.events import Event
 from core.ids import DeskName, account_key
 from core.ports import Action, Responder
-from hub.connectors.sample_orders import load_sample_orders, sample_orders
+from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.content import build_responders, load_content
-from hub.settings import SAMPLE_ORDERS, Settings
-from hub.wiring import SAMPLE_PATH, build_actions
+from hub.settings import Settings
+from hub.wiring import build_actions
 
 
 @dataclass
@@ -76,5 +76,5 @@ async def running_trial(settings: Settings, clock: Clock) -> AsyncIterator[Trial
 
 def _sample(clock: Clock) -> web.Application:
     application = web.Application()
-    application.add_subapp(SAMPLE_PATH, sample_orders(load_sample_orders(SAMPLE_ORDERS), clock))
+    application.add_subapp(SAMPLE_PATH, sample_orders_app(clock=clock))
     return application

@@ -4,7 +4,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from channels.base import Acceptance, Channel, Inbound, Resources
+from channels.base import Acceptance, Channel, Resources
+from channels.inbound import Inbound
 from channels.slack.account import AccountSettings
 from channels.slack.channel import build
 from channels.slack.mrkdwn import escape_mrkdwn, plain_text
@@ -38,10 +39,10 @@ def delivered(event: dict[str, Any], number: int) -> Inbound:
     return inbound(json_body(envelope))
 
 
-def written(text: str, number: int, **author: str) -> Inbound:
+def written(text: str, number: int, **fields: str) -> Inbound:
     ts = f"{int(a_time().timestamp())}.{number:06d}"
     where = {"channel": "D0MIRA", "channel_type": "im", "ts": ts, "event_ts": ts}
-    return delivered({"type": "message", "text": escape_mrkdwn(text), **where, **author}, number)
+    return delivered({"type": "message", "text": escape_mrkdwn(text), **where, **fields}, number)
 
 
 class TestSlack(ChannelContract):
@@ -55,7 +56,7 @@ class TestSlack(ChannelContract):
         return written(text, int(name), user="U0MIRA")
 
     def from_ourselves(self) -> Inbound:
-        return written("hello", 50, **OURS)
+        return written("hello", 50, channel="C0HELP", channel_type="channel", **OURS)
 
     def unknown_update(self) -> Inbound:
         return delivered({"type": "team_rename", "name": "Acme", "event_ts": "1763812800.000100"}, 51)

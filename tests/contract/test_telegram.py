@@ -2,7 +2,8 @@ from typing import Any, cast
 
 import pytest
 
-from channels.base import Acceptance, Channel, Inbound, Resources
+from channels.base import Acceptance, Channel, Resources
+from channels.inbound import Inbound
 from channels.telegram.account import AccountSettings
 from channels.telegram.channel import build
 from channels.telegram.markup import plain_text

@@ -3,7 +3,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from channels.base import Acceptance, Channel, Inbound, Resources
+from channels.base import Acceptance, Channel, Resources
+from channels.inbound import Inbound
 from channels.whatsapp.account import AccountSettings
 from channels.whatsapp.channel import build
 from core.ids import AccountName, ChannelName

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from channels.base import Inbound
+from channels.inbound import Inbound
 from channels.slack.keys import identify
 from channels.slack.normalize import normalize
 from channels.slack.payloads import ENVELOPE_HEADER

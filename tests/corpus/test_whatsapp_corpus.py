@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from channels.inbound import Inbound
 from channels.whatsapp.failures import failure_from
-from channels.whatsapp.normalize import Webhook, identify, normalize
+from channels.whatsapp.normalize import NAME, identify, normalize
 from channels.whatsapp.payloads import form_pairs
 from channels.whatsapp.verify import origins_of, signature_of, signed_parameters, verify_signature
 from core.errors import (
@@ -51,12 +52,16 @@ def manifest() -> dict[str, str]:
     return {row["file"]: row["kind"] for row in rows if row["file"].startswith("whatsapp_twilio/")}
 
 
+def posted(body: bytes) -> Inbound:
+    return Inbound(NAME, AccountName("main"), body, START)
+
+
 def events_of(body: bytes) -> tuple[Event, ...]:
-    return normalize(Webhook(AccountName("main"), NUMBER, body, START))
+    return normalize(posted(body), NUMBER)
 
 
 def named(body: bytes) -> str:
-    return identify(body, "main")
+    return identify(posted(body)).primary
 
 
 def facet(event: Event) -> str | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core.bot import Bot
 from core.conversation import RECENT_EVENTS, ActionWanted, Conversation, FlowPosition, Handoff, Turn
 from core.dialogue.choices import TTL
+from core.dialogue.desk import Desk
 from core.dialogue.flows import HandoffReason
 from core.events import (
     Attachment,
@@ -219,6 +220,56 @@ def test_it_names_the_action_it_needs_and_finishes_with_its_result() -> None:
         action="orders.find",
         arguments={"order_number": "A-1001", "email": "ann@example.com"},
     )
+
+
+def test_an_offer_of_what_the_desk_stopped_doing_is_not_understood() -> None:
+    talk = Talk()
+    talk.command("start")
+    talk.bot = bot_without("refund_request")
+    assert talk.press("Refunds").trace.templates == ("fallback",)
+
+
+def test_a_risky_matter_without_a_valid_article_goes_to_a_person() -> None:
+    talk = Talk()
+    talk.wait(24 * 365 * 5)
+    turn = talk.say("I forgot my password")
+    assert (turn.trace.rung, turn.trace.handoff, turn.trace.templates) == ("handoff", "policy", ("handoff_taken_over",))
+
+
+def test_with_every_article_expired_a_general_question_falls_back() -> None:
+    talk = Talk()
+    talk.wait(24 * 365 * 5)
+    assert talk.say("what are your opening hours?").trace.rung == "fallback"
+
+
+def test_a_desk_without_a_way_back_stays_silent_beside_people() -> None:
+    talk = Talk(bot=bot_without("back_to_bot"))
+    assert talk.say("agent please").replies[0].choices == ()
+    assert talk.say("go back to the bot please").trace.rung == "silent"
+
+
+def test_an_article_that_knows_the_question_comes_before_an_intent_that_is_not_sure() -> None:
+    turn = Talk().say("payment methods")
+    assert (turn.trace.rung, turn.trace.article, turn.trace.confidence) == ("faq", "billing-charges", 1.0)
+
+
+def test_what_a_desk_knows_and_does_not_do_falls_back() -> None:
+    bot = bot_without()
+    intents = [
+        intent.model_copy(update={"commands": ("weather",)}) if intent.automation == "none" else intent
+        for intent in bot.desk.intents
+    ]
+    desk = Desk(name=bot.desk.name, intents=tuple(intents), content_version="1")
+    talk = Talk(bot=Bot(desk, bot._understander, bot._library))
+    assert talk.say("/weather").trace.rung == "fallback"
+
+
+def test_never_mind_without_a_matter_is_answered_too() -> None:
+    assert Talk().say("never mind").trace.templates == ("cancelled",)
+
+
+def test_asking_for_the_bot_when_it_is_there_is_answered() -> None:
+    assert Talk().command("bot").trace.templates == ("back_with_bot",)
 
 
 def test_without_people_no_person_is_offered() -> None:

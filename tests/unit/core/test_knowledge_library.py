@@ -31,7 +31,9 @@ def article(**changes: Any) -> Article:
     [
         ("what are your opening hours", "opening-hours"),
         ("do you ship to austria", "shipping-abroad"),
-        ("how much is express shipping", "shipping-times"),
+        ("how fast is express shipping", "shipping-times"),
+        ("how long is shipping", "shipping-times"),
+        ("how much is shipping", "shipping-abroad"),
         ("how do I return an item", "returns"),
         ("are annual plans refundable?", "refund-policy"),
         ("close my account", "account-rules"),
@@ -85,6 +87,11 @@ def test_an_expired_article_leaves_room_for_the_next_best() -> None:
 def test_a_library_without_articles_has_no_answer() -> None:
     assert Library([]).search("opening hours", NOW) is None
     assert Library([]).article("hours", NOW) is None
+
+
+def test_articles_without_a_telling_word_are_never_found() -> None:
+    silent = article(title="What is it?", questions=("How is it?",), text="It is.")
+    assert Library([silent]).search("opening hours", NOW) is None
 
 
 def test_dates_out_of_order_are_refused() -> None:

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.nlu.entities import EntityFinder, EntityPattern, masked
-from tests.conversation.telling import starter_content
+from core.nlu.understander import TextUnderstander
+from hub.content import load_model
+from tests.conversation.telling import model_folder, starter_content
 
 FINDER = EntityFinder(starter_content().entities)
 
@@ -53,6 +55,11 @@ def test_masking_makes_all_order_numbers_alike() -> None:
 def test_a_pattern_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="not a regular expression"):
         EntityPattern(name="x", pattern="(")
+
+
+def test_a_blank_text_has_no_reading() -> None:
+    understander = TextUnderstander(load_model(starter_content(), model_folder()), FINDER)
+    assert understander.understand(" \n ").intents == ()
 
 
 def test_case_is_kept_unless_the_pattern_says_otherwise() -> None:

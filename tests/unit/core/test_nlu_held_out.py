@@ -1,4 +1,4 @@
-"""How well the starter content is understood, measured on sentences that nothing was trained on or chosen by."""
+"""How well the starter content is understood, on sentences that it was not trained on (see `held_out.yaml`)."""
 
 from pathlib import Path
 

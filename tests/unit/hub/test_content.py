@@ -94,6 +94,11 @@ def test_the_second_start_learns_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.suffix for path in (tmp_path / "models").iterdir()] == [".npz"]
 
 
+def test_without_a_cache_nothing_is_kept() -> None:
+    content = starter_content()
+    assert load_model(content, None).intents == tuple(sorted(intent.name for intent in content.intents))
+
+
 def test_a_damaged_cache_is_learned_anew(tmp_path: Path) -> None:
     content = starter_content()
     first = load_model(content, tmp_path)

@@ -129,6 +129,12 @@ def test_a_macro_imported_without_context_is_refused(tmp_path: Path) -> None:
         words.block("text")
 
 
+def test_paragraphs_are_not_made_of_what_nobody_escaped(tmp_path: Path) -> None:
+    templates = Templates(folder(tmp_path, {"default/x.j2": text("{{ name | paragraphs }}")}))
+    with pytest.raises(ConfigError, match="what a block rendered"):
+        templates.words("web", Reply(template="x", context={"name": "<p>"}), PLAIN).block("text")
+
+
 def test_what_a_template_misses_is_told_with_its_file(tmp_path: Path) -> None:
     templates = Templates(folder(tmp_path, {"default/x.j2": text("{{ nobody }}")}))
     words = templates.words("web", Reply(template="x"), PLAIN)

@@ -20,7 +20,7 @@ def mail(name: str) -> bytes:
     return (FOLDER / f"{name}.eml").read_bytes()
 
 
-def build(body: bytes = b"hello", **headers: str) -> bytes:
+def build(body: bytes = b"hello", /, **headers: str) -> bytes:
     """Return a mail of a person; `in_reply_to=...` becomes In-Reply-To, None leaves a header out."""
     named = {"From": "jo@customer.example", "To": "help@shop.example", "Message-ID": "<m@customer.example>"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}

@@ -69,6 +69,7 @@ def test_each_mail_is_known_for_what_it_is(name: str, machine: str | None) -> No
         ({"Message_ID": f"<{'a' * 26}.{'0' * 16}@shop.example>"}, "self"),
         ({"Content_Type": "multipart/report; boundary=x"}, "bounce"),
         ({"Subject": "Out of Office: Re: my order"}, "auto_reply"),
+        ({"Subject": "complaint about message from 192.0.2.222"}, "feedback_report"),
     ],
 )
 def test_one_sign_is_enough(headers: dict[str, str], machine: str | None) -> None:

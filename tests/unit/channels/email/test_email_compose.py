@@ -32,7 +32,11 @@ ALLOWED = {
 
 def composed(**changes: Json) -> tuple[EmailMessage, bytes]:
     _, raw = compose(PARAMS | changes, OUT_ID, "shop.example", START)
-    return cast(EmailMessage, message_from_bytes(raw, policy=default)), raw
+    return message_from_bytes(raw, policy=default), raw
+
+
+def text_of(part: EmailMessage) -> str:
+    return str(part.get_content()).replace("\r\n", "\n")
 
 
 def test_an_answer_says_that_it_is_automatic_and_what_it_answers() -> None:
@@ -44,7 +48,7 @@ def test_an_answer_says_that_it_is_automatic_and_what_it_answers() -> None:
     assert mail["X-Auto-Response-Suppress"] == "All"
     assert mail["Subject"] == "Re: Größe"
     assert mail["Date"].datetime == START
-    assert mail.get_content() == "Grüße\n.\nFrom here on\n"
+    assert text_of(mail) == "Grüße\n.\nFrom here on\n"
     assert b"\n" not in raw.replace(b"\r\n", b"")
 
 
@@ -56,22 +60,25 @@ def test_text_stands_before_html() -> None:
     mail, _ = composed(html="<p>Grüße</p>")
     assert mail.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
-    assert [part.get_content().strip() for part in mail.iter_parts()] == ["Grüße\n.\nFrom here on", "<p>Grüße</p>"]
+    assert [text_of(cast(EmailMessage, part)).strip() for part in mail.iter_parts()] == [
+        "Grüße\n.\nFrom here on",
+        "<p>Grüße</p>",
+    ]
 
 
 @pytest.mark.parametrize("text", ["a" * 100_000, "ü" * 50_000, "日本語" * 20_000, "x\n" * 1000, "", "\n"])
 def test_no_line_is_longer_than_a_server_takes(text: str) -> None:
     mail, raw = composed(text=text)
     assert max(map(len, raw.split(b"\r\n"))) <= 78
-    assert mail.get_content().strip() == text.strip()
+    assert text_of(mail).strip() == text.strip()
 
 
 def test_long_ids_are_folded_and_not_encoded() -> None:
     """Outlook's ids are longer than a line, where the library would write encoded words."""
     ids = [f"<{'X' * 90}{number}@prod.outlook.example>" for number in range(11)]
-    mail, raw = composed(references=" ".join(ids), in_reply_to=ids[-1])
+    mail, raw = composed(references=" ".join(ids), in_reply_to=ids[-1], subject="s")
     assert str(mail["References"]).split() == ids
-    assert b"=?" not in raw.partition(b"\r\n\r\n")[0].replace(b"Subject: =?", b"")
+    assert b"=?" not in raw.partition(b"\r\n\r\n")[0]
 
 
 HOSTILE = st.text(st.sampled_from("aé\r\n\x00\u2028\u0085 :<>@,;\"'=?_-\ud800\x0b\x1f"), max_size=60)

@@ -107,6 +107,12 @@ def test_a_mail_that_was_cut_at_the_size_limit_is_set_aside() -> None:
         event_of(build(), {TRUNCATED: "30000000"})
 
 
+def test_what_does_not_fit_an_event_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channels.email.normalize.name_mail", lambda account, raw: None)
+    with pytest.raises(MalformedPayload, match="not usable"):
+        event_of(build())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_mail_survives_json(name: str) -> None:
     event = event_of(mail(name))
@@ -125,13 +131,30 @@ def reads_or_is_malformed(raw: bytes) -> None:
 
 
 TOKENS = (
-    b"\r\n", b"\n\n", b"\x00", b"\xff\xfe", b"=?utf-8?b?", b"?=", b"=?x?q?=0D=0A?=", b"<", b">", b'"', b"(", b";", b":",
-    b"Content-Type: multipart/mixed; boundary=b\n\n--b\n", b"Content-Type: message/rfc822\n\n", b"--outer--\n",
-    b"Content-Transfer-Encoding: base64\n", b"Content-Transfer-Encoding: uuencode\n", b"charset=idna",
-    b"charset*0*=x''%ff", b"filename*=x'y'%zz", b"From: group:;\n", b"To: undisclosed-recipients:;\n", b"Date: \xff\n", b"\xed\xa0\x80",
-    b"From ", b"Content-Disposition: attachment; filename=\"=?utf-8?q?=00?=\"\n",
+    b"\r\n",
+    b"\n\n",
+    b"\x00",
+    b"\xff\xfe",
+    b"=?utf-8?b?",
+    b"?=",
+    b"=?x?q?=0D=0A?=",
+    *(bytes([character]) for character in b'<>"(;:'),
+    b"Content-Type: multipart/mixed; boundary=b\n\n--b\n",
+    b"Content-Type: message/rfc822\n\n",
+    b"--outer--\n",
+    b"Content-Transfer-Encoding: base64\n",
+    b"Content-Transfer-Encoding: uuencode\n",
+    b"charset=idna",
+    b"charset*0*=x''%ff",
+    b"filename*=x'y'%zz",
+    b"From: group:;\n",
+    b"To: undisclosed-recipients:;\n",
+    b"Date: \xff\n",
+    b"\xed\xa0\x80",
+    b"From ",
+    b'Content-Disposition: attachment; filename="=?utf-8?q?=00?="\n',
     b"Content-Type: text/html; charset=utf-16\n\n<a",
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)

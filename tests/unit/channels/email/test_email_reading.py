@@ -1,5 +1,6 @@
 """MIME bytes -> text, headers, files: what real mail contains (CHANNELS 4.2, F078, F082)."""
 
+from email.message import Message
 from time import perf_counter
 
 import pytest
@@ -203,3 +204,69 @@ def test_html_that_is_nothing_but_a_quote_stays_whole() -> None:
 @pytest.mark.parametrize("source", ["", " ", "<!-- x -->", "<?xml version='1.0' encoding='x'?>", "<", "<html>"])
 def test_empty_and_broken_html_is_no_text(source: str) -> None:
     assert read_html(source).whole in ("", "<")
+
+
+@pytest.mark.parametrize(
+    "method", ["get_content_disposition", "get_filename", "get_content_charset", "get_param", "get_content_type"]
+)
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), ValueError("x"), LookupError("x"), AttributeError("x"), IndexError("x")]
+)
+def test_a_mail_is_read_though_the_standard_library_raises(
+    method: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4.2: it raised on one real mail in thirty-five; a fault in one part costs that part's detail, not the mail."""
+
+    def raises(*arguments: object, **options: object) -> None:
+        raise error
+
+    raw = mail("text")
+    parse(raw)
+    monkeypatch.setattr(Message, method, raises)
+    assert "A-1042" in read_mail(raw).full_text
+
+
+@pytest.mark.parametrize(
+    "charset", ["charset*=utf-8''utf-8", 'charset="a\x00b"', "charset*0=a; charset*2=b", "charset*=''"]
+)
+def test_a_charset_in_a_strange_form_does_not_break_an_8_bit_body(charset: str) -> None:
+    """`get_payload()` raises TypeError and ValueError on these."""
+    raw = build("Grüße".encode(), Content_Type=f"text/plain; {charset}")
+    assert read_mail(raw).text == "Grüße"
+
+
+def test_a_body_that_cannot_be_decoded_is_read_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Message.get_payload
+
+    def raises(self: Message, i: int | None = None, decode: bool = False) -> object:
+        if decode:
+            raise ValueError("bad encoding")
+        return original(self, i)
+
+    monkeypatch.setattr(Message, "get_payload", raises)
+    assert read_mail(mail("text")).text.startswith("Grüß Gott")
+
+
+def test_a_parser_that_gives_up_makes_the_mail_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(*arguments: object, **options: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("channels.email.mime.message_from_bytes", raises)
+    with pytest.raises(MalformedPayload, match="RecursionError"):
+        read_mail(mail("text"))
+
+
+def test_addresses_and_html_that_break_their_readers_are_read_roughly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(*arguments: object, **options: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("channels.email.reading.getaddresses", raises)
+    monkeypatch.setattr("channels.email.hypertext.Inscriptis", raises)
+    read = read_mail(mail("html_only"))
+    assert read.sender is not None
+    assert read.sender.address == "jo@customer.example"
+    assert "I want to return the blue one" in read.text
+
+
+def test_an_encoded_word_that_is_none_stays_as_it_is() -> None:
+    assert read_mail(build(Subject="=?utf-8?b?a?= x")).subject == "=?utf-8?b?a?= x"

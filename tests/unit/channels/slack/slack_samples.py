@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from channels.base import Acceptance, Inbound, Resources
+from channels.base import Acceptance, Resources
+from channels.inbound import Inbound
 from channels.slack.account import AccountSettings
 from channels.slack.payloads import ENVELOPE_HEADER
 from core.errors import ConfigError, StoreUnavailable

@@ -231,12 +231,20 @@ async def test_what_is_nowhere_in_the_history_was_not_sent():
     assert await found_in(FakeSlack(conversations__history=page(*odd, posted("another")))) is None
 
 
-async def test_the_direct_messages_of_a_person_are_opened_to_be_read():
+@pytest.mark.parametrize("person", ["U0ANNA", "W0ANNA"])
+async def test_what_was_posted_to_a_person_is_looked_for_in_their_direct_messages(person: str):
+    """Slack posts to a person's id and answers with the channel's; only the latter has a history."""
     slack = FakeSlack(
-        conversations__open={"ok": True, "channel": {"id": "D0ANNA"}}, conversations__history=page(posted(OUT))
+        chat__postMessage=POSTED | {"channel": "D0ANNA"},
+        conversations__open={"ok": True, "channel": {"id": "D0ANNA"}},
+        conversations__history=page(posted(OUT)),
     )
-    assert (await found_in(slack, channel="U0ANNA")).details == {"channel": "D0ANNA"}
-    assert [arguments.get("channel") for _, arguments, _ in slack.requests] == [None, "D0ANNA"]
+    async with talking_to(slack) as client:
+        sent = await client.send(call(channel=person), OUT)
+        assert await client.find_sent(call(channel=person), OUT, SINCE) == sent
+    assert sent.details == {"channel": "D0ANNA"}
+    (_, to, _), (_, opened, _), (_, read, _) = slack.requests
+    assert (to["channel"], opened, read["channel"]) == (person, {"users": person}, "D0ANNA")
 
 
 @pytest.mark.parametrize(

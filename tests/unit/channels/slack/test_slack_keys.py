@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from channels.base import Inbound
+from channels.inbound import Inbound
 from channels.slack.keys import identify
 from tests.unit.channels.slack.slack_samples import (
     ACCOUNT,

@@ -78,6 +78,7 @@ def test_a_cut_is_made_at_the_best_place(text: str, pieces: list[str]):
 
 def test_a_link_is_kept_whole():
     assert split_mrkdwn("see it <https://x.y|a b>", 18) == ["see it ", "<https://x.y|a b>"]
+    assert split_mrkdwn("see it now <https://x.y|a b> or not", 27) == ["see it now ", "<https://x.y|a b> or not"]
 
 
 @pytest.mark.parametrize("cluster", ["👩‍👩‍👧", "👍🏽", "é", "❤️"])

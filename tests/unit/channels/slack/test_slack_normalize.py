@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.base import Inbound
+from channels.inbound import Inbound
 from channels.slack.normalize import normalize
 from core.errors import MalformedPayload
 from core.events import (
@@ -37,10 +37,10 @@ def message(inbound: Inbound) -> MessageReceived:
     return found
 
 
-def test_a_direct_message_is_meant_for_us_and_one_conversation():
+def test_a_direct_message_is_meant_for_us_and_belongs_to_its_person():
     found = message(sample("text_dm.json"))
     assert found.text == "Where is my order A-1042? R&D asked <twice> 🙂"
-    assert found.conversation_id == "slack:acme:D0ANNA"
+    assert found.conversation_id == "slack:acme:U0ANNA"
     assert found.address == {"channel": "D0ANNA", "user": "U0ANNA"}
     assert (found.addressed, found.automatic, found.message_id) == ("direct", None, "1763812800.000100")
     assert found.sent_at == datetime.fromtimestamp(1763812800.0001, UTC)
@@ -50,8 +50,26 @@ def test_a_direct_message_is_meant_for_us_and_one_conversation():
 
 def test_a_thread_inside_a_direct_message_is_a_conversation_of_its_own():
     found = message(event("text_dm.json", ts="1763812999.000100", thread_ts="1763812800.000100"))
-    assert found.conversation_id == "slack:acme:D0ANNA:1763812800.000100"
+    assert found.conversation_id == "slack:acme:U0ANNA:1763812800.000100"
     assert found.address["thread_ts"] == "1763812800.000100"
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        {"user": "U0DESK", "bot_id": "B0DESK", "app_id": "A0DESK"},
+        {"user": None, "bot_id": "B0DESK", "subtype": "bot_message"},
+        {"user": "USLACKBOT"},
+    ],
+    ids=["we ourselves", "a classic bot", "slack"],
+)
+def test_what_a_machine_says_in_direct_messages_tells_no_person_and_is_nothing(author: dict[str, Any]):
+    assert normalize(event("text_dm.json", **author)) == ()
+
+
+def test_a_group_of_people_is_a_channel_and_not_a_direct_message():
+    found = message(event("text_dm.json", channel="G0GROUP", channel_type="mpim"))
+    assert (found.conversation_id, found.addressed) == ("slack:acme:G0GROUP:1763812800.000100", "ambient")
 
 
 @pytest.mark.parametrize("name", ["mention_as_message.json", "mention_as_app_mention.json"])
@@ -172,7 +190,7 @@ def test_an_edit_that_no_person_made_is_nothing(fields: dict[str, Any]):
 def test_a_deletion_names_its_message():
     found = only(sample("deleted.json"))
     assert isinstance(found, MessageDeleted)
-    assert (found.message_id, found.conversation_id) == ("1763812800.000100", "slack:acme:D0ANNA")
+    assert (found.message_id, found.conversation_id) == ("1763812800.000100", "slack:acme:U0ANNA")
 
 
 def test_the_deletion_of_a_message_with_replies_is_told_as_a_tombstone():
@@ -181,14 +199,22 @@ def test_the_deletion_of_a_message_with_replies_is_told_as_a_tombstone():
     assert (found.message_id, found.sender.id) == ("1763812860.000200", "U0ANNA")
 
 
-def test_a_deletion_that_does_not_tell_whose_message_it_was_is_carried_out_all_the_same():
-    """Slack writes an empty message as a list."""
-    envelope = payload("edited.json")
-    envelope["event"]["message"] = {"subtype": "tombstone", "user": "USLACKBOT", "ts": "1763812800.000100"}
-    envelope["event"]["previous_message"] = []
-    found = only(inbound(envelope))
+def tombstone_of_nobody(**fields: Any) -> Inbound:
+    """Return a deletion that does not tell whose message it was; Slack writes an empty message as a list."""
+    tombstone = {"subtype": "tombstone", "user": "USLACKBOT", "ts": "1763812800.000100"}
+    return event("edited.json", message=tombstone, previous_message=[], **fields)
+
+
+def test_a_deletion_without_author_is_carried_out_in_a_channel():
+    found = only(tombstone_of_nobody())
     assert isinstance(found, MessageDeleted)
     assert (found.message_id, found.sender.id) == ("1763812800.000100", "unknown")
+    assert found.conversation_id == "slack:acme:C0HELP:1763812800.000100"
+
+
+def test_a_deletion_without_author_tells_no_person_in_direct_messages_and_is_nothing():
+    assert normalize(tombstone_of_nobody(channel="D0ANNA", channel_type="im")) == ()
+    assert normalize(event("deleted.json", previous_message=None)) == ()
 
 
 def test_the_deletion_of_a_bots_message_is_nothing():
@@ -205,6 +231,11 @@ def test_a_reaction_names_its_message(kind: str, added: tuple[str, ...], removed
     assert isinstance(found, ReactionChanged)
     assert (found.added, found.removed, found.message_id) == (added, removed, "1763812800.000100")
     assert found.conversation_id == "slack:acme:C0HELP:1763812800.000100"
+
+
+def test_a_reaction_in_direct_messages_belongs_to_its_person():
+    item = {"type": "message", "channel": "D0ANNA", "ts": "1763812800.000100"}
+    assert only(event("reaction_added.json", item=item)).conversation_id == "slack:acme:U0ANNA"
 
 
 def test_a_reaction_on_a_file_or_of_our_own_is_nothing():
@@ -226,7 +257,8 @@ def test_opening_the_messages_tab_opens_the_conversation_and_the_home_tab_does_n
     """S16"""
     found = only(sample("home_messages.json"))
     assert isinstance(found, ConversationOpened)
-    assert found.conversation_id == "slack:acme:D0ANNA"
+    assert found.conversation_id == "slack:acme:U0ANNA"
+    assert found.address == {"channel": "D0ANNA", "user": "U0ANNA"}
     assert normalize(event("home_messages.json", tab="home")) == ()
 
 
@@ -291,35 +323,41 @@ def test_a_press_in_a_modal_is_nothing():
     assert normalize(inbound(form_of(changed))) == ()
 
 
-def test_a_press_on_the_answer_to_a_command_goes_on_with_the_commands_conversation():
-    actions = [{"action_id": "choice:1", "block_id": "conversation:0:C0HELP:U0ANNA", "value": "tok"}]
-    found = only(
-        press(channel={"id": "D0ANNA"}, container={"channel_id": "D0ANNA", "message_ts": "1.5"}, actions=actions)
-    )
-    assert found.conversation_id == "slack:acme:C0HELP:U0ANNA"
-    assert found.address["channel"] == "D0ANNA"
-    assert found.address["conversation"] == "C0HELP:U0ANNA"
+def command(**fields: str) -> Inbound:
+    given = {"command": "/support", "user_id": "U0ANNA", "channel_id": "C0HELP", "trigger_id": "1.2.x"}
+    return socket("slash_commands", given | fields)
 
 
-def test_a_command_in_a_channel_belongs_to_its_user_alone_and_is_answered_directly():
+def test_a_command_belongs_to_the_direct_messages_of_its_person_and_is_answered_there():
     """S26"""
     found = only(sample("slash_command.form"))
     assert isinstance(found, CommandGiven)
     assert (found.name, found.arguments) == ("support", "I want R&D @frontdesk café 🙂")
-    assert found.conversation_id == "slack:acme:C0HELP:U0ANNA"
-    assert found.address == {"channel": "U0ANNA", "user": "U0ANNA", "conversation": "C0HELP:U0ANNA"}
+    assert found.conversation_id == "slack:acme:U0ANNA"
+    assert found.address == {"channel": "U0ANNA", "user": "U0ANNA"}
     assert found.sent_at == found.received_at
 
 
-def command(**fields: str) -> Inbound:
-    given = {"command": "/support", "user_id": "U0ANNA", "channel_id": "D0ANNA", "team_id": "T0ACME"}
-    return socket("slash_commands", given | fields)
+@pytest.mark.parametrize("channel", ["C0HELP", "D0ANNA", "D0OF_TWO_OTHERS", "G0GROUP"])
+def test_it_does_not_matter_where_a_command_is_typed(channel: str):
+    """In the direct messages of two other people we could not post."""
+    assert normalize(command(channel_id=channel)) == normalize(command())
 
 
-def test_a_command_in_a_direct_message_belongs_to_that_conversation():
-    found = only(command())
-    assert found.conversation_id == "slack:acme:D0ANNA"
-    assert found.address == {"channel": "D0ANNA", "user": "U0ANNA"}
+def test_what_is_typed_or_pressed_after_a_command_goes_on_with_its_conversation():
+    container = {"channel_id": "D0ANNA", "message_ts": "1763812920.000100"}
+    answer = {"ts": "1763812920.000100", "user": "U0DESK"}
+    pressed = only(press(channel={"id": "D0ANNA"}, container=container, message=answer))
+    typed, asked = only(sample("text_dm.json")), only(command())
+    assert asked.conversation_id == typed.conversation_id == pressed.conversation_id == "slack:acme:U0ANNA"
+    assert pressed.address == typed.address == {"channel": "D0ANNA", "user": "U0ANNA"}
+
+
+def test_a_press_in_a_thread_of_direct_messages_belongs_to_that_thread():
+    container = {"channel_id": "D0ANNA", "message_ts": "1763812920.000100", "thread_ts": "1763812800.000100"}
+    found = only(press(channel={"id": "D0ANNA"}, container=container, message=None))
+    assert found.conversation_id == "slack:acme:U0ANNA:1763812800.000100"
+    assert found.address["thread_ts"] == "1763812800.000100"
 
 
 @pytest.mark.parametrize(

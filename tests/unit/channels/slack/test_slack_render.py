@@ -5,13 +5,13 @@ from typing import Any, cast
 import pytest
 from slack_sdk.models.blocks import Block
 
+from channels.slack.channel import SlackChannel
 from channels.slack.mrkdwn import escape_mrkdwn
-from channels.slack.normalize import normalize
 from channels.slack.render import ESCAPES, MAX_ALL_BLOCKS, MAX_BLOCKS, MAX_SECTION, render
 from core.errors import ConfigError
 from core.events import Attachment
 from core.replies import ApiCall, Choice, Reply
-from tests.unit.channels.slack.slack_samples import FakeWords, form_of, inbound, payload
+from tests.unit.channels.slack.slack_samples import FakeWords
 
 THREAD = {"channel": "C0HELP", "user": "U0ANNA", "thread_ts": "1763812800.000100"}
 
@@ -44,8 +44,6 @@ def accepted_by_slack(call: ApiCall) -> None:
     assert len(str(call.params["text"])) <= 40_000
     written = sum(len(block["text"]["text"]) for block in blocks if block["type"] == "section")
     assert written <= MAX_ALL_BLOCKS
-    ids = [block["block_id"] for block in blocks if "block_id" in block]
-    assert len(ids) == len(set(ids))
     actions = [element["action_id"] for block in blocks for element in block.get("elements", [])]
     assert len(actions) == len(set(actions))
 
@@ -168,12 +166,14 @@ def test_a_file_with_an_address_becomes_a_link_that_its_name_cannot_break():
     assert call.params["text"] == "Here\n<https://example.org/a?b=1&amp;c=2|&lt;!channel&gt;%7Cx>"
 
 
-def test_the_answer_to_a_command_carries_its_conversation_and_a_press_brings_it_back():
-    address = {"channel": "U0ANNA", "user": "U0ANNA", "conversation": "C0HELP:U0ANNA"}
-    (call,) = shaped(count=30, address=address)
-    actions = [block for block in blocks_of(call) if block["type"] == "actions"]
-    for block in actions:
-        pressed = payload("block_actions.json")
-        pressed["actions"] = [{**block["elements"][0], "block_id": block["block_id"], "action_ts": "1763813040.1"}]
-        (event,) = normalize(inbound(form_of(pressed)))
-        assert event.conversation_id == "slack:acme:C0HELP:U0ANNA"
+@pytest.mark.parametrize("channel", ["D0ANNA", "U0ANNA"])
+def test_the_calls_to_one_person_share_a_bucket_whichever_id_the_address_has(channel: str):
+    """Their order holds within a bucket, and Slack counts them as one channel."""
+    (call,) = shaped(address={"channel": channel, "user": "U0ANNA"})
+    assert (call.params["channel"], call.bucket) == (channel, "U0ANNA")
+
+
+def test_the_longest_text_that_is_promised_fits_into_one_message():
+    longest = SlackChannel.capabilities.max_text
+    assert len(shaped("x" * longest)) == 1
+    assert len(shaped("x" * (longest + 1))) == 2

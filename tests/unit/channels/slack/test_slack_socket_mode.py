@@ -1,14 +1,18 @@
 """Receiving over a web socket: an acknowledgement means that the envelope is in the journal."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-from channels.base import Acceptance, Inbound
+from channels.base import Acceptance
+from channels.inbound import Inbound
 from channels.slack.channel import SlackChannel
 from core.errors import StoreUnavailable
 from core.events import MessageReceived
@@ -144,7 +148,7 @@ async def test_buttons_and_commands_come_over_the_same_socket():
 
 
 async def test_an_odd_payload_is_journaled_too():
-    """Bolt would raise on this one before any of our code ran."""
+    """Bolt's dispatch raises on this one before any middleware runs; therefore we take the envelope before it."""
     inbox = FakeInbox()
     async with asyncio.timeout(10), listening(inbox) as slack:
         odd = {"type": "event_callback", "authorizations": [None], "event": {"channel": 5, "text": "\ud800"}}
@@ -163,3 +167,20 @@ async def test_a_socket_that_slack_retires_is_replaced():
         await second.send_json(envelope(7))
         assert await slack.acknowledged.get() == {"envelope_id": "envelope-7"}
     assert slack.opened_with == ["Bearer xapp-test"] * 2
+
+
+async def test_what_bolt_looks_for_in_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch):
+    """Tokens come from the settings of the account alone, and a proxy would see them."""
+    for name in ("APP_TOKEN", "BOT_TOKEN", "SIGNING_SECRET", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"SLACK_{name}", "somebody-elses")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    inbox = FakeInbox()
+    async with asyncio.timeout(10), listening(inbox) as slack:
+        await (await slack.connected.get()).send_json(envelope(1))
+        assert await slack.acknowledged.get() == {"envelope_id": "envelope-1"}
+    assert slack.opened_with == ["Bearer xapp-test"]
+
+
+def test_http_mode_does_not_import_bolt():
+    code = "import sys, channels.slack.channel; sys.exit('slack_bolt' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

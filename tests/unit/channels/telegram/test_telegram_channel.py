@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from channels.base import Acceptance, Channel, Finding, Inbound, Resources
+from channels.base import Acceptance, Channel, Finding, Resources
+from channels.inbound import Inbound
 from channels.telegram.account import AccountSettings
 from channels.telegram.channel import build
 from channels.telegram.payloads import HANDLED_UPDATES

@@ -7,26 +7,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.whatsapp.normalize import Webhook, identify, normalize
+from channels.inbound import Inbound
+from channels.whatsapp.normalize import NAME, OUT_ID_HEADER, identify, normalize
 from core.errors import MalformedPayload
-from core.events import Attachment, ChoiceMade, DeliveryStatusChanged, MessageReceived
+from core.events import Attachment, ChoiceMade, DeliveryStatusChanged, Event, MessageReceived
 from core.ids import AccountName
 from tests.fakes import START
 from tests.unit.channels.whatsapp.whatsapp_kit import FIXTURES, NUMBER, encoded, form
 
 
-def webhook(body: bytes, out_id: str | None = None) -> Webhook:
-    return Webhook(AccountName("main"), NUMBER, body, START, out_id)
+def posted(body: bytes, out_id: str | None = None) -> Inbound:
+    return Inbound(NAME, AccountName("main"), body, START, {OUT_ID_HEADER: out_id} if out_id else {})
+
+
+def events(body: bytes, out_id: str | None = None) -> tuple[Event, ...]:
+    return normalize(posted(body, out_id), NUMBER)
+
+
+def name(body: bytes) -> str:
+    return identify(posted(body)).primary
 
 
 def message(case: str) -> MessageReceived:
-    (event,) = normalize(webhook(form(case)))
+    (event,) = events(form(case))
     assert isinstance(event, MessageReceived)
     return event
 
 
 def status(case: str, out_id: str | None = None) -> DeliveryStatusChanged:
-    (event,) = normalize(webhook(form(case), out_id))
+    (event,) = events(form(case), out_id)
     assert isinstance(event, DeliveryStatusChanged)
     return event
 
@@ -73,7 +82,7 @@ def test_every_media_of_an_mms_is_kept_in_order():
 
 def test_media_are_counted_by_what_is_there_not_by_nummedia():
     body = encoded(MessageSid="SM1", From="+1", To="+2", NumMedia="many", MediaUrl0="http://10.0.0.1/x")
-    (event,) = normalize(webhook(body))
+    (event,) = events(body)
     assert isinstance(event, MessageReceived)
     assert event.attachments == (Attachment(reference="http://10.0.0.1/x"),)
 
@@ -99,14 +108,14 @@ def test_what_twilio_cannot_carry_is_still_seen():
     [("button", "tok-yes", "Yes", "SM" + "b" * 32), ("list_pick", "tok-refund", "Refund", None)],
 )
 def test_a_button_or_list_row_gives_its_token_back(case: str, token: str, label: str, message_id: str | None):
-    (event,) = normalize(webhook(form(case)))
+    (event,) = events(form(case))
     assert isinstance(event, ChoiceMade)
     assert (event.token, event.label, event.message_id) == (token, label, message_id)
     assert event.address["to"] == "whatsapp:+4915112345678"
 
 
 def test_a_button_without_payload_is_what_it_says():
-    (event,) = normalize(webhook(encoded(MessageSid="SM1", From="+1", To="+2", ButtonText="Yes")))
+    (event,) = events(encoded(MessageSid="SM1", From="+1", To="+2", ButtonText="Yes"))
     assert isinstance(event, MessageReceived)
     assert event.text == "Yes"
 
@@ -168,18 +177,18 @@ def test_a_status_without_out_id_is_a_status():
 
 @pytest.mark.parametrize("case", ["status_queued", "status_accepted", "status_sending"])
 def test_a_status_that_nobody_could_see_is_no_event(case: str):
-    assert normalize(webhook(form(case))) == ()
+    assert events(form(case)) == ()
 
 
 def test_each_status_of_one_message_has_its_own_key():
     cases = ("status_queued", "status_sending", "status_sent", "status_delivered", "status_read")
     sid = f"SM{31:032x}"
-    keys = [identify(form(case), "main") for case in cases]
+    keys = [name(form(case)) for case in cases]
     assert keys == [f"tw:main:{sid}:{name}" for name in ("queued", "sending", "sent", "delivered", "read")]
 
 
 def test_a_message_is_named_by_its_sid():
-    assert identify(form("text"), "main") == f"tw:main:SM{1:032x}"
+    assert name(form("text")) == f"tw:main:SM{1:032x}"
 
 
 @pytest.mark.parametrize(
@@ -198,15 +207,15 @@ def test_a_message_is_named_by_its_sid():
 )
 def test_a_form_without_what_twilio_promises_is_malformed_and_the_message_quotes_no_value(fields: dict[str, Any]):
     with pytest.raises(MalformedPayload) as raised:
-        normalize(webhook(encoded(**fields)))
+        events(encoded(**fields))
     assert "+1" not in str(raised.value)
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_have_a_name_and_only_malformed_payload_leaves(body: bytes):
-    assert identify(body, "main") == identify(body, "main")
+    assert name(body) == name(body)
     with contextlib.suppress(MalformedPayload):
-        normalize(webhook(body))
+        events(body)
 
 
 @given(st.sampled_from(sorted(FIXTURES.glob("*.form"))), st.data())
@@ -214,9 +223,9 @@ def test_a_damaged_form_never_does_more_than_be_malformed(path: Any, data: st.Da
     body = bytearray(path.read_bytes())
     body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(MalformedPayload):
-        normalize(webhook(bytes(body)))
+        events(bytes(body))
 
 
 def test_an_unreadable_payload_is_named_by_its_hash():
-    assert identify(b"&" * 5000, "main").startswith("whatsapp:main:sha256:")
-    assert identify(b"{}", "main") != identify(b"[]", "main")
+    assert name(b"&" * 5000).startswith("whatsapp:main:sha256:")
+    assert name(b"{}") != name(b"[]")

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from channels.base import Acceptance, Inbound, Resources
+from channels.base import Acceptance, Resources
+from channels.inbound import Inbound
 from channels.whatsapp.account import AccountSettings
 from channels.whatsapp.channel import WhatsAppChannel
 from channels.whatsapp.verify import signature_of, signed_parameters

@@ -1,0 +1,96 @@
+"""Rings between processes over NATS: a web process says that a row is there, a worker takes it at once.
+
+A ring is a hint and carries a row's name, never its content. MongoDB stays the truth: a ring that is lost, doubled or
+late costs at most one sweep, and a hub without NATS works the same, two seconds slower between processes.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from core.errors import StoreError
+from core.inbox import OPEN_STATES, InboxRow
+from core.storage import Store
+
+log = structlog.get_logger(__name__)
+
+SUBJECT = "frontdesk.rows"
+WORKERS = "workers"
+"""Queue group: each ring reaches one worker."""
+CONNECT_TIMEOUT_S = 2
+RECONNECT_WAIT_S = 1
+
+
+class Rings:
+    """One connection to NATS; every failure of it is survived in silence but for one log line a change."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = Client()
+        self._connecting: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to connect, in the background: the hub does not wait for a hint."""
+        self._connecting = asyncio.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        await self._client.connect(
+            self._url,
+            name="frontdesk",
+            connect_timeout=CONNECT_TIMEOUT_S,
+            reconnect_time_wait=RECONNECT_WAIT_S,
+            max_reconnect_attempts=-1,
+            allow_reconnect=True,
+            error_cb=self._note_error,
+            disconnected_cb=self._note_gone,
+            reconnected_cb=self._note_back,
+        )
+
+    @staticmethod
+    async def _note_error(error: Exception) -> None:
+        log.debug("nats_error", error=type(error).__name__)
+
+    @staticmethod
+    async def _note_gone() -> None:
+        log.warning("nats_gone", effect="rows wait for the sweep, up to two seconds")
+
+    @staticmethod
+    async def _note_back() -> None:
+        log.info("nats_back")
+
+    def ring(self, row: InboxRow) -> None:
+        """Tell the workers about a new row; does nothing while NATS is away."""
+        if self._client.is_connected:
+            task = asyncio.ensure_future(self._client.publish(SUBJECT, row.id.encode()))
+            task.add_done_callback(_forget_failure)
+
+    async def listen(self, store: Store, offer: Callable[[InboxRow], None]) -> None:
+        """Take rows that are rung for, until cancelled."""
+
+        async def take(message: Msg) -> None:
+            try:
+                row = await store.find_inbox(message.data.decode())
+            except StoreError:
+                return  # the sweep finds it
+            if row is not None and row.state in OPEN_STATES:
+                offer(row)
+
+        if self._connecting is not None:
+            await self._connecting
+        await self._client.subscribe(SUBJECT, queue=WORKERS, cb=take)
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if not self._client.is_closed:
+            await self._client.close()
+
+
+def _forget_failure(task: "asyncio.Future[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.debug("ring_lost", error=type(error).__name__)

@@ -1,0 +1,1 @@
+"""Stand-ins of the platforms and of the people who write there, with a ledger of what each platform really took."""

@@ -1,0 +1,105 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from core.errors import ConfigError
+from hub.cli.main import app
+
+CLI = CliRunner()
+PAYLOADS = Path(__file__).parents[2] / "fixtures" / "payloads"
+
+
+@pytest.fixture(autouse=True)
+def _own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTDESK_DATA", str(tmp_path))
+
+
+def test_every_command_explains_itself() -> None:
+    commands = ["serve", "chat", "replay", "check", "doctor", "schema", "dead-letters", "holds"]
+    listed = CLI.invoke(app, ["--help"]).output
+    for name in commands:
+        assert name in listed
+        assert CLI.invoke(app, [name, "--help"]).exit_code == 0
+
+
+def test_the_schema_describes_every_kind_of_event() -> None:
+    result = CLI.invoke(app, ["schema"])
+    document = json.loads(result.output)
+    kinds = set(document["discriminator"]["mapping"])
+    assert kinds >= {"message", "choice", "command", "edited", "deleted", "reaction", "delivery_status"}
+    assert document["$schema"].startswith("https://json-schema.org/")
+
+
+def test_check_says_what_is_on_and_what_would_switch_the_rest_on() -> None:
+    result = CLI.invoke(app, ["check"])
+    assert result.exit_code == 0, result.output
+    assert "web:site" in result.output
+    assert "FRONTDESK_TELEGRAM_SUPPORT_TOKEN" in result.output
+
+
+def test_check_fails_on_content_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    from hub.settings import PROJECT
+
+    shutil.copytree(PROJECT / "templates", tmp_path / "templates")
+    (tmp_path / "templates" / "default" / "thanks.j2").write_text(
+        "{% block text %}{{ nobody_gives_this }}{% endblock %}"
+    )
+    monkeypatch.setenv("FRONTDESK_TEMPLATES", str(tmp_path / "templates"))
+    result = CLI.invoke(app, ["check"])
+    assert result.exit_code == 1
+    assert "thanks" in result.output
+
+
+def test_a_chat_in_the_terminal_answers_and_shows_its_trace() -> None:
+    result = CLI.invoke(app, ["chat", "--trace"], input="where is my order A-1001?\nann@example.com\nexit\n")
+    assert result.exit_code == 0, result.output
+    assert "Order A-1001 is on its way" in result.output
+    assert '"rung": "flow"' in result.output
+
+
+@pytest.mark.parametrize("channel", ["slack", "telegram", "whatsapp", "email", "web"])
+def test_a_payload_of_every_channel_is_replayed_to_its_api_calls(channel: str, tmp_path: Path) -> None:
+    result = CLI.invoke(app, ["replay", str(a_message(channel, tmp_path)), "--channel", channel])
+    assert result.exit_code == 0, result.output
+    assert "event" in result.output
+    assert "api call" in result.output
+
+
+def a_message(channel: str, folder: Path) -> Path:
+    """Return a file with one direct message, of our own writing, in the platform's shape."""
+    if channel == "web":
+        path = folder / "web.json"
+        path.write_text(
+            json.dumps({"session": "5e" * 16, "id": "0b8f6a52-7b0e-4f87-9d29-3b8f6e1c0001", "text": "help"})
+        )
+        return path
+    names = {"slack": "text_dm.json", "telegram": "text_private.json", "whatsapp": "text.form", "email": "text.eml"}
+    path = PAYLOADS / channel / names[channel]
+    assert path.exists(), sorted(other.name for other in path.parent.iterdir())
+    return path
+
+
+def test_a_payload_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("[[[")
+    result = CLI.invoke(app, ["replay", str(tmp_path / "bad.json"), "--channel", "slack"])
+    assert result.exit_code == 0
+    assert "quarantined" in result.output
+
+
+def test_a_wrong_channel_or_file_is_told() -> None:
+    assert "use one of" in CLI.invoke(app, ["replay", "x", "--channel", "fax"]).output
+    assert "is no file" in CLI.invoke(app, ["replay", "/nowhere", "--channel", "slack"]).output
+
+
+def test_a_database_that_does_not_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.servers.ports import free_port
+
+    monkeypatch.setenv("FRONTDESK_DATABASE_PORT", str(free_port()))
+    for command in (["dead-letters", "list"], ["holds", "list"]):
+        result = CLI.invoke(app, command)
+        assert isinstance(result.exception, ConfigError)
+        assert "start the hub" in str(result.exception)
