@@ -51,6 +51,8 @@ class Save:
     rev: int
     wake_at: datetime | None
     """When the outbox wants attention next; None when it is empty of open rows."""
+    release: bool = False
+    """Give the lease back with the same write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ class Store(Protocol):
         """Move rows on; a row that is not in a state it may come from is left alone."""
         ...
 
-    async def open_inbox(self, now: datetime, limit: int) -> list[InboxRow]:
-        """Return rows that are RECEIVED or READY and due, oldest first."""
+    async def open_inbox(self, now: datetime, before: datetime, limit: int) -> list[InboxRow]:
+        """Return rows that are RECEIVED or READY, due, and came before a time; oldest first."""
         ...
 
     async def find_inbox(self, row_id: str) -> InboxRow | None:
@@ -139,6 +141,10 @@ class Store(Protocol):
 
     async def release(self, held: Sequence[Held], worker: str) -> None:
         """Give leases back before their time."""
+        ...
+
+    async def release_all(self) -> None:
+        """Give every lease back; only where no other process can be using this store."""
         ...
 
     async def save(self, saves: Sequence[Save]) -> list[bool]:
@@ -173,6 +179,10 @@ class Store(Protocol):
 
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
         """Return lines of a conversation with a greater `seq`, in order."""
+        ...
+
+    async def delivered(self, line_ids: Sequence[str]) -> dict[str, str]:
+        """Return which of these sends the transcript has as sent, with the platform's id."""
         ...
 
     async def held_lines(self, limit: int) -> list[TranscriptRow]:

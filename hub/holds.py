@@ -18,7 +18,7 @@ from core.ids import ConversationId
 from core.outbox import OutboxRow
 from core.storage import Held, Leased, Save, Store
 from core.store.documents import earliest_wake
-from hub.groups import GroupCommit
+from hub.groups import MAX_GROUP, GroupCommit
 from hub.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -43,8 +43,8 @@ class Hold:
     is_fresh: bool = True
     """Just read from the store: what its last owner left in doubt is still to be settled."""
     busy: bool = True
-    waits: bool = False
-    """A row waits for its retry time, and the hold is kept for it."""
+    is_dirty: bool = False
+    """Finished rows were taken out; that is written with the next commit, or when the lease is given back."""
 
     @property
     def open_rows(self) -> list[OutboxRow]:
@@ -131,13 +131,14 @@ class Holds:
         )
         for hold, applied in results.items():
             hold.rev += int(applied)
+            hold.is_dirty = hold.is_dirty and not applied
         return [results[hold] for hold in holds]
 
     @staticmethod
-    def _as_save(hold: Hold, now: datetime) -> Save:
+    def _as_save(hold: Hold, now: datetime, *, release: bool = False) -> Save:
         if hold.conversation is None:
             raise VersionConflict("nothing to save: no event was taken under this hold")
-        return Save(hold.conversation, hold.out, hold.fence, hold.rev, earliest_wake(hold.out, now))
+        return Save(hold.conversation, hold.out, hold.fence, hold.rev, earliest_wake(hold.out, now), release)
 
     def idle(self, hold: Hold) -> None:
         """Say that nothing is being done with a hold; it is kept warm for a while and then given back."""
@@ -163,11 +164,10 @@ class Holds:
 
     async def renew(self) -> None:
         """Renew and release once."""
-        idle = [hold for hold in self._held.values() if not hold.busy and not hold.waits]
+        idle = [hold for hold in self._held.values() if not hold.busy]
         for hold in idle:
             self.forget(hold)
-        if idle:
-            await self._store.release([Held(hold.id, hold.fence) for hold in idle], self._worker)
+        await self._give_back(idle)
         in_use = list(self._held.values())
         if not in_use:
             return
@@ -180,10 +180,18 @@ class Holds:
                 self.forget(hold)
                 self._metrics.leases_lost.inc()
 
+    async def _give_back(self, holds: Sequence[Hold]) -> None:
+        """Release leases; what is not written yet goes with it."""
+        now = self._clock.now()
+        dirty = [self._as_save(hold, now, release=True) for hold in holds if hold.is_dirty]
+        for start in range(0, len(dirty), MAX_GROUP):
+            await self._store.save(dirty[start : start + MAX_GROUP])
+        if clean := [Held(hold.id, hold.fence) for hold in holds if not hold.is_dirty]:
+            await self._store.release(clean, self._worker)
+
     async def close(self) -> None:
         """Finish what is being written and give every lease back."""
         await self._saving.drain()
-        held = [Held(hold.id, hold.fence) for hold in self._held.values()]
+        held = list(self._held.values())
         self._held.clear()
-        if held:
-            await self._store.release(held, self._worker)
+        await self._give_back(held)

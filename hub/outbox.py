@@ -13,7 +13,7 @@ from core.ids import account_key
 from core.inbox import InboxMark, InboxState
 from core.outbox import TIME_TO_LIVE, OutboxRow, SendState, after_error, in_doubt
 from core.replies import Receipt
-from core.storage import TranscriptRow
+from core.storage import Store, TranscriptRow
 from hub.holds import Hold, Holds
 from hub.records import Records
 from hub.telemetry import LogNames, Metrics
@@ -34,6 +34,7 @@ ACCOUNT_PAUSE_S = 60.0
 class Outbox:
     """Sends what is committed. One retry layer: the platforms' libraries retry nothing."""
 
+    store: Store
     holds: Holds
     records: Records
     clock: Clock
@@ -44,11 +45,17 @@ class Outbox:
     _paused: dict[str, datetime] = field(default_factory=dict)
     """Account or bucket to the time until which the platform wants no call."""
 
-    def recover(self, hold: Hold) -> None:
-        """Take over rows that a dead owner left in SENDING: nobody knows whether they arrived."""
-        for row in hold.open_rows:
-            if row.state is SendState.SENDING:
-                hold.put(row.model_copy(update={"state": SendState.UNKNOWN, "reason": "owner_died"}))
+    async def recover(self, hold: Hold) -> None:
+        """Take over rows that a dead owner left in SENDING: unless the transcript knows better, nobody does."""
+        doubtful = [row for row in hold.open_rows if row.state in {SendState.SENDING, SendState.UNKNOWN}]
+        if not doubtful:
+            return
+        delivered = await self.store.delivered([row.id for row in doubtful])
+        for row in doubtful:
+            if row.id in delivered:
+                hold.put(row.sent(delivered[row.id]))
+            else:
+                hold.put(row.model_copy(update={"state": SendState.UNKNOWN, "reason": row.reason or "owner_died"}))
 
     async def drain(self, hold: Hold) -> datetime | None:
         """Send what can be sent now; returns when to come again, or None when nothing is left.
@@ -215,7 +222,11 @@ class Outbox:
             return None, False
 
     async def _finish(self, hold: Hold) -> None:
-        """Move finished rows into the transcript and out of the conversation; nobody waits for this."""
+        """Move finished rows into the transcript and out of the conversation.
+
+        The conversation itself is not written for it: the next commit says it too, or the release of the lease. A crash
+        in between finds the rows in SENDING and the transcript knowing that they were sent.
+        """
         done = [row for row in hold.out if row.is_terminal]
         if not done or hold.conversation is None:
             return
@@ -223,7 +234,7 @@ class Outbox:
             if row.call.role == "message":
                 await self.records.line_now(self._line_out(hold, row))
         hold.drop(done)
-        await self.holds.save(hold)
+        hold.is_dirty = True
         for inbox_id in dict.fromkeys(row.inbox_id for row in done):
             self.records.mark(InboxMark(id=inbox_id, state=InboxState.DONE, conversation_id=hold.id))
 

@@ -27,7 +27,7 @@ from hub.content import Content, build_responders, load_content
 from hub.database import EmbeddedDatabase
 from hub.holds import Holds
 from hub.inbox import Inbox
-from hub.lanes.local import Lanes
+from hub.lanes.local import GRACE_S, Lanes
 from hub.lanes.rings import Rings
 from hub.mailbox import StoreMailbox
 from hub.outbox import Outbox
@@ -152,6 +152,8 @@ async def build_app(settings: Settings, role: Role = "all", clock: Clock | None 
     store = MongoStore(uri, settings.database.name, clock)
     try:
         await store.prepare()
+        if database is not None:
+            await store.release_all()  # nobody else can reach our own database: leases in it are a dead process's
         return await assemble(settings, role, store, clock, metrics, database)
     except BaseException:
         store.close()
@@ -188,7 +190,10 @@ async def assemble(
     lanes = None
     if role != "web":
         responders = await asyncio.to_thread(build_responders, content, settings.desks, settings.data / "models")
-        lanes = _build_lanes(settings, store, clock, metrics, holds, records, channels, responders, session)
+        is_rung_for = role == "all" or settings.nats_url is not None
+        lanes = _build_lanes(
+            settings, store, clock, metrics, holds, records, channels, responders, session, is_rung_for
+        )
     rings = Rings(settings.nats_url) if settings.nats_url else None
     offer = lanes.offer if lanes is not None else rings.ring if rings is not None else None
     door.inbox = Inbox(store, worker, clock, metrics, channels, offer)
@@ -219,11 +224,12 @@ def _build_lanes(
     channels: Mapping[str, Channel],
     responders: Mapping[DeskName, Responder],
     session: aiohttp.ClientSession,
+    is_rung_for: bool,
 ) -> Lanes:
     """Build what takes turns and sends."""
     names = LogNames(settings.log_key)
     actions = build_actions(settings, session)
-    outbox = Outbox(holds, records, clock, metrics, names, channels, settings.outgoing.absence_proven_after_s)
+    outbox = Outbox(store, holds, records, clock, metrics, names, channels, settings.outgoing.absence_proven_after_s)
     turns = Turns(
         store=store,
         holds=holds,
@@ -248,6 +254,7 @@ def _build_lanes(
         clock=clock,
         metrics=metrics,
         names=names,
+        grace_s=GRACE_S if is_rung_for else 0.0,
     )
 
 

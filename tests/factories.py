@@ -237,7 +237,7 @@ def build_bench(
         pauses.append(seconds)
         await asyncio.sleep(0)
 
-    outbox = Outbox(holds, records, clock, metrics, names, channels, absence_proven_after_s)
+    outbox = Outbox(store, holds, records, clock, metrics, names, channels, absence_proven_after_s)
     turns = Turns(
         store=store,
         holds=holds,
@@ -263,6 +263,7 @@ def build_bench(
         metrics=metrics,
         names=names,
         pause=pause,
+        grace_s=0.0,
     )
     inbox = Inbox(store, worker, clock, metrics, channels, lanes.offer)
     return Bench(clock, store, channel, responder, inbox, holds, records, lanes, outbox, metrics, pauses, actions)

@@ -75,7 +75,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something happened, and how far it was meant for us."""
+    """Where something happened, and so whose conversation it is."""
 
     channel: str
     """A channel's id; for direct messages theirs or the person's: Slack posts to both."""

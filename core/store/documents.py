@@ -1,12 +1,12 @@
 """Models to MongoDB documents and back. Pure; the shapes of the collections stand here and nowhere else."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.conversation import Conversation
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow
-from core.outbox import OutboxRow
+from core.outbox import OutboxRow, SendState
 from core.storage import DeadLetter, Leased, Save, TranscriptRow, delivery_rank
 
 Document = dict[str, Any]
@@ -67,6 +67,12 @@ def transcript_document(row: TranscriptRow) -> Document:
     return _without_none(row.model_dump(mode="python", exclude={"id", "body", "state", "provider_id", "reason"}))
 
 
+def new_line(row: TranscriptRow) -> Document:
+    """Write a whole transcript line."""
+    held = {"held": True} if row.state == "held" else {}
+    return {"_id": row.id, "body": row.body, **transcript_document(row), **delivery_fields(row), **held}
+
+
 def delivery_fields(row: TranscriptRow) -> Document:
     """Return what tells how far a line has come."""
     state = row.state or "sent"
@@ -92,7 +98,15 @@ def dead_letter(document: Document) -> DeadLetter:
     return DeadLetter.model_validate(fields | {"id": document["_id"]})
 
 
+OWNER_HAS_S = 20.0
+"""Attention for a claimed send is wanted only when its owner's lease (15 s) has run out."""
+
+
 def earliest_wake(out: tuple[OutboxRow, ...], now: datetime) -> datetime | None:
-    """Return when an outbox wants attention: when its first open row may be tried, None when there is none."""
+    """Return when an outbox wants somebody's attention, None when it holds no open row."""
     head = next((row for row in out if not row.is_terminal), None)
-    return None if head is None else head.retry_at or now
+    if head is None:
+        return None
+    if head.state is SendState.SENDING and head.started_at is not None:
+        return head.started_at + timedelta(seconds=OWNER_HAS_S)
+    return head.retry_at or now

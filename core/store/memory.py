@@ -10,7 +10,7 @@ from core.conversation import Conversation
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, sources_of
 from core.outbox import OutboxRow
-from core.storage import DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
+from core.storage import END_RANK, DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
 from core.store.documents import mark_fields
 
 
@@ -72,12 +72,14 @@ class MemoryStore:
             if row is not None and str(row.state) in sources_of(mark.state):
                 self._inbox[mark.id] = row.model_copy(update=mark_fields(mark) | {"state": mark.state})
 
-    async def open_inbox(self, now: datetime, limit: int) -> list[InboxRow]:
-        """Return rows that are RECEIVED or READY and due, oldest first."""
+    async def open_inbox(self, now: datetime, before: datetime, limit: int) -> list[InboxRow]:
+        """Return rows that are RECEIVED or READY, due, and came before a time; oldest first."""
         due = (
             row
             for row in self._inbox.values()
-            if row.state in OPEN_STATES and (row.not_before is None or row.not_before <= now)
+            if row.state in OPEN_STATES
+            and row.received_at <= before
+            and (row.not_before is None or row.not_before <= now)
         )
         return sorted(due, key=lambda row: row.received_at)[:limit]
 
@@ -130,6 +132,11 @@ class MemoryStore:
                 entry = self._conversations[lease.id]
                 entry.worker, entry.lease_until = None, float("-inf")
 
+    async def release_all(self) -> None:
+        """Give every lease back."""
+        for entry in self._conversations.values():
+            entry.worker, entry.lease_until = None, float("-inf")
+
     def _is_held(self, lease: Held, worker: str) -> bool:
         entry = self._conversations.get(lease.id)
         return entry is not None and (entry.fence, entry.worker) == (lease.fence, worker)
@@ -146,6 +153,8 @@ class MemoryStore:
             return entry.rev == save.rev + 1  # one holder writes under a fence: this is a write that had applied
         entry.conversation, entry.out, entry.wake_at = save.conversation, save.out, save.wake_at
         entry.rev += 1
+        if save.release:
+            entry.worker, entry.lease_until = None, float("-inf")
         return True
 
     async def waking(self, now: datetime, limit: int) -> list[ConversationId]:
@@ -195,6 +204,16 @@ class MemoryStore:
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
         """Return lines of a conversation with a greater `seq`, in order."""
         return [line.row for line in self._of(conversation_id, after) if line.row is not None][:limit]
+
+    async def delivered(self, line_ids: Sequence[str]) -> dict[str, str]:
+        """Return which of these sends the transcript has as sent, with the platform's id."""
+        sent = delivery_rank("sent")
+        found = {name: line.row for name in line_ids if (line := self._lines.get(name)) is not None}
+        return {
+            name: (row.provider_id or "") if row is not None else ""
+            for name, row in found.items()
+            if row is None or sent <= _rank(row) < END_RANK
+        }
 
     async def held_lines(self, limit: int) -> list[TranscriptRow]:
         """Return sends in doubt that wait for a person, oldest first."""

@@ -12,14 +12,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING, UpdateOne, WriteConcern
+from pymongo import ASCENDING, DESCENDING, UpdateMany, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from core.clock import Clock
 from core.errors import StoreUnavailable
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, sources_of
-from core.storage import DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
+from core.storage import END_RANK, DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
 from core.store import documents
 
 DUPLICATE_KEY = 11000
@@ -27,6 +27,8 @@ INBOX_KEPT = timedelta(days=90)
 """How long a key is remembered: the longest redelivery seen is 7 days (SEMANTICS section 2)."""
 DEAD_LETTERS_KEPT = timedelta(days=30)
 CLOCK_ASKED_EVERY_S = 5.0
+FREE: Mapping[str, Any] = {"lease_until": datetime(1970, 1, 1, tzinfo=UTC), "worker": None}
+"""What a conversation that nobody holds looks like."""
 
 Index = tuple[list[tuple[str, int]], dict[str, Any]]
 
@@ -128,23 +130,32 @@ class MongoStore:
 
     @_translated
     async def mark_inbox(self, marks: Sequence[InboxMark]) -> None:
-        """Move rows on; a row that is not in a state it may come from is left alone."""
-        await self._collection("inbox").bulk_write(
-            [
-                UpdateOne(
-                    {"_id": mark.id, "state": {"$in": sources_of(mark.state)}}, {"$set": documents.mark_fields(mark)}
-                )
-                for mark in marks
-            ],
-            ordered=False,
-        )
+        """Move rows on; a row that is not in a state it may come from is left alone.
+
+        Marks that say the same go out as one command: a group of DONE costs hardly more than one.
+        """
+        alike: dict[str, list[InboxMark]] = {}
+        for mark in marks:
+            alike.setdefault(mark.model_dump_json(exclude={"id"}), []).append(mark)
+        operations = [
+            UpdateMany(
+                {"_id": {"$in": [mark.id for mark in group]}, "state": {"$in": sources_of(group[0].state)}},
+                {"$set": documents.mark_fields(group[0])},
+            )
+            for group in alike.values()
+        ]
+        await self._collection("inbox").bulk_write(operations, ordered=True)
 
     @_translated
-    async def open_inbox(self, now: datetime, limit: int) -> list[InboxRow]:
-        """Return rows that are RECEIVED or READY and due, oldest first."""
-        found = self._collection("inbox").find({"state": {"$in": [str(state) for state in OPEN_STATES]}})
-        rows = [documents.inbox_row(document) async for document in found.sort("received_at", ASCENDING).limit(limit)]
-        return [row for row in rows if row.not_before is None or row.not_before <= now]
+    async def open_inbox(self, now: datetime, before: datetime, limit: int) -> list[InboxRow]:
+        """Return rows that are RECEIVED or READY, due, and came before a time; oldest first."""
+        rows: list[InboxRow] = []
+        for state in OPEN_STATES:  # one at a time: a list of states and a range together would scan the collection
+            found = self._collection("inbox").find({"state": str(state), "received_at": {"$lte": before}})
+            found = found.sort("received_at", ASCENDING).limit(limit)
+            rows += [documents.inbox_row(document) async for document in found]
+        due = [row for row in rows if row.not_before is None or row.not_before <= now]
+        return sorted(due, key=lambda row: row.received_at)[:limit]
 
     @_translated
     async def find_inbox(self, row_id: str) -> InboxRow | None:
@@ -178,42 +189,56 @@ class MongoStore:
     @_translated
     async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
         """Lease conversations that nobody holds, and load them; those that somebody holds are left out."""
-        now = await self._earliest_database_time()
-        taken = [{"$set": _lease(lease_s) | {"worker": worker, "fence": {"$add": [{"$ifNull": ["$fence", 0]}, 1]}}}]
-        try:
+        lease = {"worker": worker, "lease_until": await self._lease_until(lease_s)}
+        new, known = await self._begin(ids, lease)
+        if known:
+            now = await self._earliest_database_time()
+            taken = {"$set": lease, "$inc": {"fence": 1}}
             await self._collection("conversations").bulk_write(
-                [UpdateOne({"_id": name, "lease_until": {"$lt": now}}, taken, upsert=True) for name in ids],
-                ordered=False,
+                [UpdateOne({"_id": name, "lease_until": {"$lt": now}}, taken) for name in known], ordered=False
             )
+            found = self._collection("conversations").find({"_id": {"$in": known}})
+            new += [documents.leased(document) async for document in found if document.get("worker") == worker]
+        return new
+
+    async def _begin(
+        self, ids: Sequence[ConversationId], lease: dict[str, Any]
+    ) -> tuple[list[Leased], list[ConversationId]]:
+        """Insert the conversations that are new, already leased; returns them, and the names of those that exist."""
+        try:
+            await self._collection("conversations").insert_many(
+                [{"_id": name, "fence": 1, **lease} for name in ids], ordered=False
+            )
+            exist: set[int] = set()
         except BulkWriteError as error:
-            _duplicates(error)  # held by somebody else: the upsert met the existing document
-        found = self._collection("conversations").find({"_id": {"$in": list(ids)}})
-        return [documents.leased(document) async for document in found if document.get("worker") == worker]
+            exist = _duplicates(error)
+        new = [Leased(name, 1, 0, None, ()) for index, name in enumerate(ids) if index not in exist]
+        return new, [name for index, name in enumerate(ids) if index in exist]
 
     @_translated
     async def renew(self, held: Sequence[Held], worker: str, lease_s: float) -> set[ConversationId]:
         """Prolong leases; returns the conversations that are still ours."""
-        collection = self._collection("conversations")
-        result = await collection.bulk_write(
-            [
-                UpdateOne({"_id": lease.id, "fence": lease.fence, "worker": worker}, [{"$set": _lease(lease_s)}])
-                for lease in held
-            ],
-            ordered=False,
+        names = [lease.id for lease in held]
+        result = await self._collection("conversations").update_many(
+            {"_id": {"$in": names}, "worker": worker}, {"$set": {"lease_until": await self._lease_until(lease_s)}}
         )
-        if result.matched_count == len(held):
-            return {lease.id for lease in held}
-        fences = await self._fences([lease.id for lease in held])
+        if result.matched_count == len(names):
+            return set(names)
+        fences = await self._fences(names, {"worker": worker})
         return {lease.id for lease in held if fences.get(lease.id, (0, 0))[0] == lease.fence}
 
     @_translated
     async def release(self, held: Sequence[Held], worker: str) -> None:
         """Give leases back before their time."""
-        free = {"$set": {"lease_until": datetime(1970, 1, 1, tzinfo=UTC), "worker": None}}
-        await self._collection("conversations").bulk_write(
-            [UpdateOne({"_id": lease.id, "fence": lease.fence, "worker": worker}, free) for lease in held],
-            ordered=False,
+        await self._collection("conversations").update_many(
+            {"_id": {"$in": [lease.id for lease in held]}, "worker": worker}, {"$set": FREE}
         )
+
+    @_translated
+    async def release_all(self) -> None:
+        """Give every lease back; only where no other process can be using this database."""
+        now = await self._earliest_database_time()
+        await self._collection("conversations").update_many({"lease_until": {"$gte": now}}, {"$set": FREE})
 
     @_translated
     async def save(self, saves: Sequence[Save]) -> list[bool]:
@@ -224,9 +249,12 @@ class MongoStore:
         fences = await self._fences([save.conversation.id for save in saves])
         return [fences.get(save.conversation.id) == (save.fence, save.rev + 1) for save in saves]
 
-    async def _fences(self, ids: Sequence[ConversationId]) -> dict[ConversationId, tuple[int, int]]:
+    async def _fences(
+        self, ids: Sequence[ConversationId], more: Mapping[str, Any] | None = None
+    ) -> dict[ConversationId, tuple[int, int]]:
         """Return fence and revision as they stand: how a group finds out which of its writes applied."""
-        found = self._collection("conversations").find({"_id": {"$in": list(ids)}}, {"fence": 1, "rev": 1})
+        named = {"_id": {"$in": list(ids)}, **(more or {})}
+        found = self._collection("conversations").find(named, {"fence": 1, "rev": 1})
         return {ConversationId(row["_id"]): (row.get("fence", 0), row.get("rev", 0)) async for row in found}
 
     @_translated
@@ -254,6 +282,10 @@ class MongoStore:
         then, asked = self._database_time
         return then + timedelta(seconds=self._clock.monotonic() - asked)
 
+    async def _lease_until(self, lease_s: float) -> datetime:
+        """Return the end of a lease that begins now: early by a round trip at most, and a holder stops well before."""
+        return await self._earliest_database_time() + timedelta(seconds=lease_s)
+
     @_translated
     async def clock_skew_s(self) -> float:
         """Return by how many seconds our wall clock is ahead of the database's, give or take a round trip."""
@@ -265,19 +297,12 @@ class MongoStore:
     @_translated
     async def record(self, rows: Sequence[TranscriptRow]) -> None:
         """Write transcript lines; writing one again changes nothing but its delivery state, which only rises."""
-        operations: list[UpdateOne] = []
-        for row in rows:
-            delivery = documents.delivery_fields(row)
-            operations.append(
-                UpdateOne(
-                    {"_id": row.id},
-                    {"$set": documents.transcript_document(row), "$setOnInsert": delivery | {"body": row.body}},
-                    upsert=True,
-                )
-            )
-            if row.direction == "out":
-                operations.append(UpdateOne({"_id": row.id, "rank": {"$lte": delivery["rank"]}}, _delivery(delivery)))
-        await self._collection("messages").bulk_write(operations, ordered=True)
+        try:
+            await self._collection("messages").insert_many([documents.new_line(row) for row in rows], ordered=False)
+        except BulkWriteError as error:
+            known = [rows[index] for index in sorted(_duplicates(error))]
+            operations = [operation for row in known for operation in _line_again(row)]
+            await self._collection("messages").bulk_write(operations, ordered=True)
 
     @_translated
     async def deliver(self, conversation_id: str, out_id: str, seq: int, body: Mapping[str, Any], at: datetime) -> None:
@@ -311,6 +336,13 @@ class MongoStore:
         found = self._collection("messages").find({"conversation_id": conversation_id, "seq": {"$gt": after}})
         found = found.sort("seq", ASCENDING).limit(limit)
         return [documents.transcript_row(row) async for row in found if "event_id" in row]
+
+    @_translated
+    async def delivered(self, line_ids: Sequence[str]) -> dict[str, str]:
+        """Return which of these sends the transcript has as sent, with the platform's id."""
+        found = self._collection("messages").find({"_id": {"$in": list(line_ids)}}, {"rank": 1, "provider_id": 1})
+        sent = delivery_rank("sent")
+        return {row["_id"]: row.get("provider_id", "") async for row in found if sent <= row.get("rank", 0) < END_RANK}
 
     @_translated
     async def held_lines(self, limit: int) -> list[TranscriptRow]:
@@ -349,9 +381,13 @@ class MongoStore:
         return {str(state): number for state, number in zip(watched, numbers, strict=True)} | {"held": held}
 
 
-def _lease(lease_s: float) -> dict[str, Any]:
-    """Return the pipeline stage fields that set a lease on the database's own clock."""
-    return {"lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]}}
+def _line_again(row: TranscriptRow) -> list[UpdateOne]:
+    """Return what writing a known line changes: what a web delivery could not know, and a delivery state that rose."""
+    delivery = documents.delivery_fields(row)
+    return [
+        UpdateOne({"_id": row.id}, {"$set": documents.transcript_document(row)}),
+        UpdateOne({"_id": row.id, "rank": {"$lte": delivery["rank"]}}, _delivery(delivery)),
+    ]
 
 
 def _delivery(fields: dict[str, Any]) -> dict[str, Any]:
@@ -363,9 +399,9 @@ def _delivery(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _save(save: Save) -> UpdateOne:
     fields = documents.conversation_fields(save)
-    change: dict[str, Any] = {"$set": fields}
-    if fields["wake_at"] is None:
-        fields.pop("wake_at")
+    change: dict[str, Any] = {"$set": {**fields, **FREE} if save.release else fields}
+    if save.wake_at is None:
+        del change["$set"]["wake_at"]
         change["$unset"] = {"wake_at": ""}
     guard: dict[str, Any] = {"_id": save.conversation.id, "fence": save.fence}
     if save.rev:

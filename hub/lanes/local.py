@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import itertools
 import random
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -18,6 +19,7 @@ from core.errors import MalformedPayload, StoreError
 from core.events import Event
 from core.ids import AccountName, ChannelName, ConversationId, account_key
 from core.inbox import MAX_CRASHES, InboxMark, InboxRow, InboxState, after_failure
+from core.outbox import TIME_TO_LIVE
 from core.storage import DeadLetter, Store
 from hub.holds import Hold, Holds
 from hub.outbox import Outbox
@@ -29,6 +31,10 @@ log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S = 2.0
 SWEEP_ROWS = 2000
+GRACE_S = 3.0
+"""Rows younger than this are with the process that accepted them (SEMANTICS section 7)."""
+COUNT_EVERY_SWEEPS = 15
+"""Counting rows costs the database far more than finding the few that wait."""
 FULL_OUTBOX_PAUSE_S = 1.0
 LONGEST_WAIT_S = 30.0
 """A hold is kept this long for a row that waits; beyond it the lease is given back and the sweep comes again."""
@@ -62,6 +68,7 @@ class Lanes:
         turns: takes a turn to its commit.
         outbox: sends what is committed.
         pause: waits between two runs of a turn that raised.
+        grace_s: how young a row must be to be left to the process that accepted it; 0 where nobody rings for rows.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Lanes:
         metrics: Metrics,
         names: LogNames,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        grace_s: float = GRACE_S,
     ) -> None:
         self._store = store
         self._holds = holds
@@ -88,6 +96,7 @@ class Lanes:
         self._metrics = metrics
         self._names = names
         self._pause = pause
+        self._grace_s = grace_s
         self._lanes: dict[ConversationId, Lane] = {}
         self._in_flight: set[str] = set()
         self._background: set[asyncio.Task[Any]] = set()
@@ -186,17 +195,19 @@ class Lanes:
 
     async def _run(self, name: ConversationId, lane: Lane) -> None:
         """Work until the lane is empty; if anything stops it the rows stay in the inbox and the sweep comes back."""
+        hold: Hold | None = None
         try:
             hold = await self._holds.take(name)
             if hold is not None:
                 if hold.is_fresh:
-                    self._outbox.recover(hold)
+                    await self._outbox.recover(hold)
                     hold.is_fresh = False
                 await self._work(hold, lane)
-                hold.waits = bool(hold.open_rows)
                 self._holds.idle(hold)
         except StoreError as error:
             log.warning("lane_stopped", conversation=self._names(name), error=type(error).__name__, detail=str(error))
+            if hold is not None:
+                self._holds.forget(hold)
         finally:
             self._put_down(name, lane)
 
@@ -299,24 +310,35 @@ class Lanes:
 
     # what was left behind
 
-    async def sweep(self) -> None:
-        """Bring back rows that nobody works on and outboxes that want attention, once."""
+    async def sweep(self, *, everything: bool = False) -> None:
+        """Bring back rows that nobody works on and outboxes that want attention, once.
+
+        Args:
+            everything: do not spare what is so fresh that its own process is at it: for the first sweep of a process.
+        """
         now = self._clock.now()
-        for row in await self._store.open_inbox(now, SWEEP_ROWS):
+        before = now if everything else now - timedelta(seconds=self._grace_s)
+        for row in await self._store.open_inbox(now, before, SWEEP_ROWS):
             self._admit(row, swept=True)
-        for name in await self._store.waking(now, SWEEP_ROWS):
-            self.wake(name)
-        for state, count in (await self._store.counts()).items():
-            self._metrics.inbox_rows.labels(state).set(count)
+        due = now + TIME_TO_LIVE if everything else now
+        for name in await self._store.waking(due, SWEEP_ROWS):
+            if not self._holds.holds(name):
+                self.wake(name)
 
     async def keep_sweeping(self) -> None:
         """Sweep at once and then every two seconds, until cancelled."""
-        while True:
+        for number in itertools.count():
             try:
-                await self.sweep()
+                await self.sweep(everything=number == 0)
+                if number % COUNT_EVERY_SWEEPS == 0:
+                    await self._count()
             except StoreError as error:
                 log.warning("sweep_failed", error=str(error))
             await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.8, 1.2))  # noqa: S311  keeps workers apart, no secret
+
+    async def _count(self) -> None:
+        for state, count in (await self._store.counts()).items():
+            self._metrics.inbox_rows.labels(state).set(count)
 
     @property
     def busy(self) -> int:

@@ -15,8 +15,8 @@ UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}>~])/(work|ro" + r"ot|ho" + r"me)/")
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 PROSE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs", "channels", "config")
-SHARE_ALIKE = re.compile(r"(?<!L)(?<!Lesser )\b(A?GPL|SSPL)|(?<!Lesser )General Public License|Affero", re.IGNORECASE)
-"""Licences that would bind whoever runs the hub's process; the Lesser GPL of a library that is only imported does not."""
+SHARE_ALIKE = re.compile(r"\b(A?GPL|SSPL)|(?<!Lesser )General Public License|Affero", re.IGNORECASE)
+"""Licences that would bind whoever runs the hub's process; the Lesser GPL of a library that is only imported is none."""
 
 
 def offending(pattern: re.Pattern[str]) -> list[str]:

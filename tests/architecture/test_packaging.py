@@ -307,8 +307,8 @@ def own_folder(tmp_path: Path) -> Path:
 
 WRITABLE = """
 import os, sys
-print([entry for folder, _, files in os.walk(sys.argv[1]) for entry in (folder, *(os.path.join(folder, f) for f in files))
-       if os.path.exists(entry) and os.access(entry, os.W_OK)][:5])
+paths = (os.path.join(folder, name) for folder, _, names in os.walk(sys.argv[1]) for name in (".", *names))
+print([path for path in paths if os.path.exists(path) and os.access(path, os.W_OK)][:5])
 """
 
 

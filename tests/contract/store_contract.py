@@ -14,6 +14,7 @@ from tests.fakes import START
 
 C1 = ConversationId("web:site:c1")
 LEASE_S = 15.0
+LATEST = START + timedelta(days=1)
 
 
 def row(name: str, **changes: object) -> InboxRow:
@@ -70,10 +71,11 @@ class StoreContract:
         later = START + timedelta(seconds=30)
         await store.insert_inbox([row("new", received_at=START + timedelta(seconds=1)), row("old"), row("waits")])
         await store.mark_inbox([InboxMark(id="waits", state=InboxState.READY, not_before=later, attempts=1)])
-        assert [found.id for found in await store.open_inbox(START, 10)] == ["old", "new"]
-        assert {found.id for found in await store.open_inbox(later, 10)} == {"old", "new", "waits"}
+        assert [found.id for found in await store.open_inbox(START, LATEST, 10)] == ["old", "new"]
+        assert {found.id for found in await store.open_inbox(later, LATEST, 10)} == {"old", "new", "waits"}
+        assert [found.id for found in await store.open_inbox(later, START, 10)] == ["old", "waits"], "not the new one"
         await store.mark_inbox([InboxMark(id="old", state=InboxState.DONE)])
-        assert [found.id for found in await store.open_inbox(START, 10)] == ["new"]
+        assert [found.id for found in await store.open_inbox(START, LATEST, 10)] == ["new"]
 
     async def test_a_row_never_leaves_an_end_state_by_a_late_mark(self, store: Store) -> None:
         await store.insert_inbox([row("k1")])
@@ -128,6 +130,17 @@ class StoreContract:
         saves[2] = Save(conversation(names[2], version=1), (), 77, 0, None)
         assert await store.save(saves) == [True, True, False, True, True]
 
+    async def test_a_save_can_give_the_lease_back(self, store: Store) -> None:
+        (held,) = await store.acquire([C1], "a", LEASE_S)
+        assert await store.save([Save(conversation(version=1), (), held.fence, held.rev, None, release=True)]) == [True]
+        (taken,) = await store.acquire([C1], "b", LEASE_S)
+        assert (taken.fence, taken.conversation) == (held.fence + 1, conversation(version=1))
+
+    async def test_the_transcript_knows_what_was_sent(self, store: Store) -> None:
+        await store.record([line("o1", "sent", provider_id="p1"), line("o2", "failed"), line("o3", "held")])
+        await store.deliver(C1, "o4", 40, {"text": "x"}, START)
+        assert await store.delivered(["o1", "o2", "o3", "o4", "o5"]) == {"o1": "p1", "o4": ""}
+
     async def test_an_outbox_wakes_when_its_first_row_is_due(self, store: Store) -> None:
         (held,) = await store.acquire([C1], "a", LEASE_S)
         due = START + timedelta(seconds=30)
@@ -178,5 +191,5 @@ class StoreContract:
         assert await store.revive("k2", InboxState.IGNORED)
         assert not await store.revive("k1", InboxState.READY), "it is no longer dead"
         assert await store.dead_letters(10) == []
-        assert [found.id for found in await store.open_inbox(START, 10)] == ["k1"]
+        assert [found.id for found in await store.open_inbox(START, LATEST, 10)] == ["k1"]
         assert await store.find_dead_letter("k1") is None

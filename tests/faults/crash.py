@@ -22,6 +22,7 @@ MESSAGES = len(PROMISES) * PEOPLE_PER_CHANNEL * MESSAGES_PER_PERSON
 LONGEST_DELAY_S = 0.1
 QUIET_WITHIN_S = 60.0
 """The lease of a dead hub runs out after 15 s; then its conversations are taken over."""
+LOOK_EVERY_S = 0.02
 SETTLED_S = 1.0
 """Longer than a stand-in takes over a request that it has, and than a browser takes to ask again."""
 
@@ -50,6 +51,11 @@ class Run:
         """Write down what the hub left undone."""
         self.waiting_at_death = self.traffic.unanswered()
         self.accepted_at_death = len(self.traffic.accepted)
+
+    async def until_answered(self, count: int) -> None:
+        """Wait until the platforms have taken so many sends."""
+        while len(self.platforms.ledger) < count:  # noqa: ASYNC110  the ledger is a plain list
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def settle(self, messages: int) -> tuple[Verdict, list[str]]:
         """Wait until nothing is left to do; returns the verdict and the messages whose reply is held."""

@@ -10,6 +10,9 @@ from tests.faults.crash import MESSAGES, running, speak, until_the_middle
 
 pytestmark = pytest.mark.faults
 
+STOPS_WITHIN_S = 10.0
+"""What an orchestrator gives a process (F021)."""
+
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_after_kill_9_in_the_middle_every_message_is_answered_as_promised(seed: int, tmp_path: Path) -> None:
@@ -25,3 +28,23 @@ async def test_after_kill_9_in_the_middle_every_message_is_answered_as_promised(
         verdict, held = await run.settle(MESSAGES)
     print(run.report(held, started))
     assert verdict.is_right, f"{verdict}\n{run.hub.tail()}"
+
+
+async def test_a_stop_in_the_middle_loses_nothing_and_leaves_nothing_in_doubt(tmp_path: Path) -> None:
+    started = time.monotonic()
+    async with running(tmp_path, seed=4) as run:
+        speaking = await speak(run)
+        await until_the_middle(run, seed=4)
+        told = time.monotonic()
+        code = await asyncio.to_thread(run.hub.stop)
+        took_s = time.monotonic() - told
+        run.note_death()
+        await run.start()
+        await asyncio.wait_for(speaking, 60)
+        verdict, held = await run.settle(MESSAGES)
+    print(f"stopped in {took_s:.1f} s;", run.report(held, started))
+    assert verdict.is_right, f"{verdict}\n{run.hub.tail()}"
+    assert code == 0
+    assert took_s < STOPS_WITHIN_S
+    assert 0 < run.accepted_at_death < MESSAGES, "the hub was not stopped in the middle"
+    assert held == [], "a clean stop leaves no send in doubt"

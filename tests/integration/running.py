@@ -62,10 +62,17 @@ async def accepted(hub: Hub) -> int:
         return int(await store._collection("inbox").count_documents({}))
 
 
-async def transcript(hub: Hub, conversation: str) -> list[TranscriptRow]:
-    """Return a conversation's transcript."""
+async def transcript_around(hub: Hub, provider_id: str) -> list[TranscriptRow]:
+    """Return the transcript of the conversation that one of our messages stands in, by the platform's id of it."""
     async with store_of(hub) as store:
-        return await store.transcript(ConversationId(conversation), -1, 1000)
+        line = await store._collection("messages").find_one({"provider_id": provider_id})
+        return [] if line is None else await store.transcript(ConversationId(line["conversation_id"]), -1, 1000)
+
+
+async def state_of(hub: Hub, provider_id: str) -> str | None:
+    """Return how far one of our messages has come."""
+    lines = await transcript_around(hub, provider_id)
+    return next((line.state for line in lines if line.provider_id == provider_id), None)
 
 
 async def exactly(hub: Hub, count: int, look: Callable[[], Awaitable[list[Seen]]]) -> list[Seen]:

@@ -1,4 +1,4 @@
-"""The running hub against an emulated Slack: signed events in, one answer out, in the right place (S2, S7, S13, S25)."""
+"""The running hub against an emulated Slack: signed events in, one answer out, where it belongs (S2, S7, S13, S25)."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.integration.running import accepted, at_rest, exactly, started, transcript, until
+from tests.integration.running import accepted, at_rest, exactly, started, transcript_around, until
 from tests.servers.hub import Hub
 from tests.servers.slack import BOT_TOKEN, BOT_USER, SIGNING_SECRET, SlackServer, running_slack
 
@@ -79,7 +79,7 @@ async def test_a_pressed_button_is_answered_once_even_when_the_press_is_told_twi
     assert await dan.send_press(payload) == 200  # S25: Slack repeats what it believes unanswered
     _, asked = await exactly(desk.hub, 2, lambda: dan.direct_replies(channel))
     assert "order number" in asked["text"]
-    lines = await until(lambda: transcript(desk.hub, f"slack:acme:{channel}"), lambda lines: len(lines) >= 4)
+    lines = await until(lambda: transcript_around(desk.hub, asked["ts"]), lambda lines: len(lines) >= 4)
     assert [line.text for line in lines if line.direction == "in"] == ["help", "Order status"]
 
 

@@ -28,9 +28,9 @@ class TwilioServer:
         return f"http://127.0.0.1:{self.port}"
 
     async def _request(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        auth = aiohttp.BasicAuth(ACCOUNT_SID, AUTH_TOKEN)
+        headers = {"Authorization": aiohttp.encode_basic_auth(ACCOUNT_SID, AUTH_TOKEN)}
         async with (
-            aiohttp.ClientSession(auth=auth) as session,
+            aiohttp.ClientSession(headers=headers) as session,
             session.request(method, self.api_url + path, **more) as response,
         ):
             answer: dict[str, Any] = await response.json()

@@ -61,7 +61,7 @@ class TwilioStandin:
             return refused
         form = {name: str(value) for name, value in (await request.post()).items()}
         await self.pace.before_taking("whatsapp", is_gone(request))
-        message = {
+        message: dict[str, Any] = {
             "sid": f"SM{next(self._numbers):032x}",
             "body": form["Body"],
             "to": form["To"],

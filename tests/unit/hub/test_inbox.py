@@ -58,7 +58,7 @@ async def test_a_payload_is_journaled_as_it_came() -> None:
     await bench.inbox.accept(
         Inbound(bench.channel.name, bench.channel.account, raw, bench.clock.now(), {"content-type": "x/y"})
     )
-    (row,) = await bench.store.open_inbox(bench.clock.now(), 10)
+    (row,) = await bench.store.open_inbox(bench.clock.now(), bench.clock.now(), 10)
     assert (row.body, row.headers) == (raw, {"content-type": "x/y"})
 
 
@@ -67,5 +67,5 @@ async def test_arrivals_are_numbered_in_order() -> None:
     bench.inbox._offer = None
     for name in "abc":
         await bench.receive(name)
-    rows = await bench.store.open_inbox(bench.clock.now(), 10)
+    rows = await bench.store.open_inbox(bench.clock.now(), bench.clock.now(), 10)
     assert [row.n for row in sorted(rows, key=lambda row: row.sort_key)] == [0, 1, 2]

@@ -1,0 +1,1 @@
+"""Figures, printed with the machine and versions: `make bench`. Nothing here asserts a time."""
