@@ -21,13 +21,18 @@ class GroupCommit(Generic[Item, Result]):
     Args:
         flush: writes a group and returns a result for each item, in order; if it raises, every item gets the error.
         max_group: items in one group at most.
+        linger_s: how long a group waits for company before it leaves; only for what nobody waits for.
     """
 
     def __init__(
-        self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]], max_group: int = MAX_GROUP
+        self,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        max_group: int = MAX_GROUP,
+        linger_s: float = 0.0,
     ) -> None:
         self._flush = flush
         self._max_group = max_group
+        self._linger_s = linger_s
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -35,15 +40,14 @@ class GroupCommit(Generic[Item, Result]):
         """Write an item with the next group; returns its result once it is durable."""
         return await self._enqueue(item)
 
-    def add(self, item: Item, on_error: Callable[[BaseException], None]) -> None:
-        """Write an item with the next group without waiting for it."""
-        future = self._enqueue(item)
-        future.add_done_callback(lambda done: self._report(done, on_error))
+    def add(self, item: Item, done: Callable[[BaseException | None], None]) -> None:
+        """Write an item with the next group without waiting; `done` is told when it is durable, or why it is not."""
+        self._enqueue(item).add_done_callback(lambda future: self._report(future, done))
 
     @staticmethod
-    def _report(future: "asyncio.Future[Result]", on_error: Callable[[BaseException], None]) -> None:
-        if not future.cancelled() and (error := future.exception()) is not None:
-            on_error(error)
+    def _report(future: "asyncio.Future[Result]", done: Callable[[BaseException | None], None]) -> None:
+        if not future.cancelled():
+            done(future.exception())
 
     def _enqueue(self, item: Item) -> "asyncio.Future[Result]":
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -54,6 +58,8 @@ class GroupCommit(Generic[Item, Result]):
 
     async def _run(self) -> None:
         while self._waiting:
+            if self._linger_s:
+                await asyncio.sleep(self._linger_s)
             group, self._waiting = self._waiting[: self._max_group], self._waiting[self._max_group :]
             await self._write(group)
         self._task = None

@@ -6,7 +6,7 @@ save carries the fence of the lease: a hold that went stale without knowing it c
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -14,7 +14,7 @@ import structlog
 from core.clock import Clock
 from core.conversation import Conversation
 from core.errors import StoreUnavailable, VersionConflict
-from core.ids import ConversationId
+from core.ids import ConversationId, OutId
 from core.outbox import OutboxRow
 from core.storage import Held, Leased, Save, Store
 from core.store.documents import earliest_wake
@@ -43,8 +43,10 @@ class Hold:
     is_fresh: bool = True
     """Just read from the store: what its last owner left in doubt is still to be settled."""
     busy: bool = True
+    recorded: set[OutId] = field(default_factory=set)
+    """Finished rows whose transcript line is on its way."""
     is_dirty: bool = False
-    """Finished rows were taken out; that is written with the next commit, or when the lease is given back."""
+    """Rows have finished; that is written with the next commit, or when the lease is given back."""
 
     @property
     def open_rows(self) -> list[OutboxRow]:
@@ -55,10 +57,10 @@ class Hold:
         """Replace a row by its next state."""
         self.out = tuple(changed if row.id == changed.id else row for row in self.out)
 
-    def drop(self, done: Sequence[OutboxRow]) -> None:
-        """Take rows out that the transcript has."""
-        names = {row.id for row in done}
-        self.out = tuple(row for row in self.out if row.id not in names)
+    def drop(self, done: OutboxRow) -> None:
+        """Take a row out that the transcript has."""
+        self.recorded.discard(done.id)
+        self.out = tuple(row for row in self.out if row.id != done.id)
 
 
 class Holds:

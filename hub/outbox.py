@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -69,7 +70,7 @@ class Outbox:
             if due is not None:
                 await self.holds.save(hold)
                 return due
-        await self._finish(hold)
+        self._finish(hold)
         return None
 
     async def _advance(self, hold: Hold, row: OutboxRow) -> datetime | None:
@@ -221,22 +222,22 @@ class Outbox:
         except DeliveryError:
             return None, False
 
-    async def _finish(self, hold: Hold) -> None:
-        """Move finished rows into the transcript and out of the conversation.
+    def _finish(self, hold: Hold) -> None:
+        """Move finished rows into the transcript and out of the conversation; nobody waits for this.
 
         The conversation itself is not written for it: the next commit says it too, or the release of the lease. A crash
         in between finds the rows in SENDING and the transcript knowing that they were sent.
         """
-        done = [row for row in hold.out if row.is_terminal]
-        if not done or hold.conversation is None:
-            return
+        done = [row for row in hold.out if row.is_terminal and row.id not in hold.recorded]
         for row in done:
+            hold.recorded.add(row.id)
             if row.call.role == "message":
-                await self.records.line_now(self._line_out(hold, row))
-        hold.drop(done)
-        hold.is_dirty = True
+                self.records.line(self._line_out(hold, row), partial(hold.drop, row))
+            else:
+                hold.drop(row)
+        hold.is_dirty = hold.is_dirty or bool(done)
         for inbox_id in dict.fromkeys(row.inbox_id for row in done):
-            self.records.mark(InboxMark(id=inbox_id, state=InboxState.DONE, conversation_id=hold.id))
+            self.records.mark(InboxMark(id=inbox_id, state=InboxState.DONE))
 
     @staticmethod
     def _line_out(hold: Hold, row: OutboxRow) -> TranscriptRow:

@@ -1,6 +1,6 @@
 """What is written after the fact and waited for by nobody: inbox marks and transcript lines, in groups."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -12,29 +12,35 @@ from hub.groups import GroupCommit
 log = structlog.get_logger(__name__)
 
 
+LINGER_S = 0.02
+"""Nobody waits for these writes, so they wait for each other: fewer commands, and the awaited ones get through."""
+
+
 class Records:
     """Lazy writes. One that fails is recovery's ordinary case: the sweep finds what it should have said."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._marks: GroupCommit[InboxMark, None] = GroupCommit(self._write_marks)
-        self._lines: GroupCommit[TranscriptRow, None] = GroupCommit(self._write_lines)
+        self._marks: GroupCommit[InboxMark, None] = GroupCommit(self._write_marks, linger_s=LINGER_S)
+        self._lines: GroupCommit[TranscriptRow, None] = GroupCommit(self._write_lines, linger_s=LINGER_S)
 
     def mark(self, mark: InboxMark) -> None:
         """Move an inbox row on, soon."""
-        self._marks.add(mark, self._note)
+        self._marks.add(mark, _note)
 
     async def mark_now(self, mark: InboxMark) -> None:
         """Move an inbox row on and wait until that is durable."""
-        await self._marks.put(mark)
+        await self._store.mark_inbox([mark])
 
-    def line(self, row: TranscriptRow) -> None:
-        """Write a transcript line, soon."""
-        self._lines.add(row, self._note)
+    def line(self, row: TranscriptRow, then: Callable[[], None] = lambda: None) -> None:
+        """Write a transcript line, soon; `then` is called once it is durable."""
 
-    async def line_now(self, row: TranscriptRow) -> None:
-        """Write a transcript line and wait until it is durable."""
-        await self._lines.put(row)
+        def done(error: BaseException | None) -> None:
+            _note(error)
+            if error is None:
+                then()
+
+        self._lines.add(row, done)
 
     async def _write_marks(self, marks: Sequence[InboxMark]) -> list[None]:
         await self._store.mark_inbox(marks)
@@ -44,13 +50,15 @@ class Records:
         await self._store.record(rows)
         return [None] * len(rows)
 
-    @staticmethod
-    def _note(error: BaseException) -> None:
-        if not isinstance(error, StoreUnavailable):
-            raise error
-        log.warning("record_delayed", error=str(error))
-
     async def drain(self) -> None:
         """Wait until nothing is left to write."""
         await self._marks.drain()
         await self._lines.drain()
+
+
+def _note(error: BaseException | None) -> None:
+    if error is None:
+        return
+    if not isinstance(error, StoreUnavailable):
+        raise error
+    log.warning("record_delayed", error=str(error))

@@ -116,7 +116,7 @@ class Turns:
         version = turn.conversation.version + 1
         conversation = turn.conversation.model_copy(update={"version": version})
         plan = self._plan(conversation, row, event, turn.replies, step)
-        if len(hold.out) + len(plan) > MAX_OUTBOX_ROWS:
+        if len(hold.open_rows) + len(plan) > MAX_OUTBOX_ROWS:
             raise OutboxFull
         if plan and not hold.open_rows and not self.outbox.is_paused(hold, plan[0]):
             plan[0] = plan[0].sending(self.clock.now())
@@ -168,7 +168,7 @@ class Turns:
         waiting = any(entry.inbox_id == row.id for entry in hold.open_rows)
         state = InboxState.HANDLED if waiting else InboxState.DONE
         if not (waiting and hold.open_rows[0].state is SendState.SENDING):  # the send that follows at once will mark it
-            self.records.mark(InboxMark(id=row.id, state=state, conversation_id=hold.id))
+            self.records.mark(InboxMark(id=row.id, state=state))
 
     def _ignore(self, row: InboxRow, reason: str) -> None:
         self.metrics.ignored.labels(row.channel, reason).inc()

@@ -16,6 +16,12 @@ CHANNEL_FILES = [
     *("README.md", "quality.yaml", "__init__.py", "account.py", "payloads.py", "verify.py", "normalize.py"),
     *("render.py", "failures.py", "client.py", "channel.py"),
 ]
+PURE_CHANNEL_MODULES = ("account", "payloads", "normalize", "render", "failures")
+IMPURE_CORE = frozenset({"core.store.mongo"})
+QUALITY_KEYS = {
+    *("signature", "dedup", "self_message", "threading", "edits", "media", "buttons", "long_text"),
+    *("rate_limit", "unknown_send", "delivery_status", "doctor"),
+}
 HEAVY = {"httpx", "requests", "nats", "sklearn", "uvloop", "typer", "rich"}
 """Libraries that the import contracts do not name and that no pure module needs when it is imported."""
 

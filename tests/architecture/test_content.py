@@ -2,12 +2,12 @@
 
 import importlib
 
-from hub.cli.check import KNOWN_ACTIONS
 from hub.content import load_content
 from hub.settings import CHANNELS
 from hub.template_check import check_templates
 from hub.templating import Templates
 from hub.turns import TROUBLE
+from hub.wiring import KNOWN_ACTIONS
 from tests.shared_files import PROJECT
 
 TEMPLATES = PROJECT / "templates"

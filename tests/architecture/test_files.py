@@ -16,7 +16,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.}>~])/(work|ro" + r"ot|ho" + r"me)/")
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 PROSE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs", "channels", "config")
 SHARE_ALIKE = re.compile(r"\b(A?GPL|SSPL)|(?<!Lesser )General Public License|Affero", re.IGNORECASE)
-"""Licences that would bind whoever runs the hub's process; the Lesser GPL of a library that is only imported is none."""
+"""Licences that would bind whoever runs the hub's process; the Lesser GPL of an imported library is none."""
 
 
 def offending(pattern: re.Pattern[str]) -> list[str]:
@@ -70,7 +70,7 @@ def test_the_image_gets_no_trial_or_development_package() -> None:
     assert "secantusdb" in locked("trial.txt")
 
 
-@pytest.mark.parametrize("group", direct_dependencies())
+@pytest.mark.parametrize("group", list(direct_dependencies()))
 def test_every_direct_dependency_has_its_reason_written_down(group: str) -> None:
     rows = [line for line in (PROJECT / "docs/dependencies.md").read_text().splitlines() if line.startswith("| `")]
     reasons = {row.split("`")[1].lower(): row.split("|")[2].strip() for row in rows}
@@ -86,8 +86,8 @@ def test_the_page_of_dependencies_names_nothing_that_is_gone() -> None:
 
 def stated_licences(name: str) -> Iterator[str]:
     metadata = importlib.metadata.metadata(name)
-    yield metadata.get("License-Expression") or ""
-    yield (metadata.get("License") or "").split("\n", 1)[0]
+    yield from metadata.get_all("License-Expression") or ()
+    yield from (text.split("\n", 1)[0] for text in metadata.get_all("License") or ())
     yield from (entry for entry in metadata.get_all("Classifier") or () if entry.startswith("License ::"))
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,29 +33,28 @@ UNPRIVILEGED = 65532
 
 
 class Recorder(dict[str, str]):
-    """An empty environment that remembers what it was asked for."""
+    """An environment that holds the data folder alone, and remembers what it was asked for."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, data: Path) -> None:
+        super().__init__({"FRONTDESK_DATA": str(data)})
         self.asked: set[str] = set()
 
     def get(self, name: str, default: Any = None) -> Any:
         self.asked.add(name)
-        return default
+        return super().get(name, default)
 
 
 @pytest.fixture(scope="module")
 def known_variables(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Every variable that the program reads for the project's own configuration."""
-    recorder = Recorder()
-    load_settings(environ=recorder, data=tmp_path_factory.mktemp("data"))
+    recorder = Recorder(tmp_path_factory.mktemp("data"))
+    load_settings(environ=recorder)
     return recorder.asked
 
 
-def documents() -> Iterator[Path]:
-    for name in DOCUMENTED:
-        path = PROJECT / name
-        yield from sorted(path.rglob("*.md")) if path.is_dir() else [path]
+def documents() -> list[Path]:
+    paths = [PROJECT / name for name in DOCUMENTED]
+    return [page for path in paths for page in (sorted(path.rglob("*.md")) if path.is_dir() else [path])]
 
 
 @pytest.mark.parametrize("page", documents(), ids=lambda page: str(page.relative_to(PROJECT)))
@@ -113,7 +111,7 @@ def hub_services() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("_stop_at_the_settings")
-@pytest.mark.parametrize("name", hub_services())
+@pytest.mark.parametrize("name", list(hub_services()))
 def test_every_service_of_ours_runs_a_command_that_exists(name: str) -> None:
     assert is_understood(hub_services()[name]["command"])
 
@@ -155,7 +153,7 @@ def test_two_processes_of_each_kind_stand_behind_a_proxy() -> None:
     assert published == ["proxy"]
 
 
-@pytest.mark.parametrize("name", compose()["services"])
+@pytest.mark.parametrize("name", list(compose()["services"]))
 def test_every_service_is_locked_down(name: str) -> None:
     """SECURITY section 8."""
     service = compose()["services"][name]

@@ -42,7 +42,7 @@ async def until_quiet(store: MongoStore, is_all_accepted: Callable[[], bool], wi
 async def _left(store: MongoStore) -> tuple[int, int]:
     now = datetime.now(UTC)
     try:
-        return len(await store.open_inbox(now + FAR, MANY)), len(await store.waking(now + FAR, MANY))
+        return len(await store.open_inbox(now + FAR, now + FAR, MANY)), len(await store.waking(now + FAR, MANY))
     except StoreUnavailable:
         return (MANY, MANY)
 

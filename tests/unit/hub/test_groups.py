@@ -72,7 +72,7 @@ async def test_a_lazy_item_reports_its_error() -> None:
     writer = Writer()
     writer.error = OSError("no disk")
     group: GroupCommit[int, int] = GroupCommit(writer.flush)
-    errors: list[BaseException] = []
+    errors: list[BaseException | None] = []
     group.add(1, errors.append)
     await group.drain()
     await asyncio.sleep(0)
