@@ -8,9 +8,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from channels.inbound import Capabilities as Capabilities
-from channels.inbound import DeliveryKey as DeliveryKey
-from channels.inbound import Inbound as Inbound
+from channels.inbound import Capabilities, DeliveryKey, Inbound
 from core.clock import Clock
 from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId
@@ -60,11 +58,25 @@ class Resources:
 class Channel(Protocol):
     """One account of one medium."""
 
-    name: ChannelName
-    account: AccountName
-    capabilities: Capabilities
-    escapes: Mapping[str, Escape]
-    """Block name to escape; the hub applies it to every variable of that block."""
+    @property
+    def name(self) -> ChannelName:
+        """Return the medium."""
+        ...
+
+    @property
+    def account(self) -> AccountName:
+        """Return our identity there, by its name in the settings."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what this account can carry."""
+        ...
+
+    @property
+    def escapes(self) -> Mapping[str, Escape]:
+        """Return the escape of each block; the hub applies it to every variable in it."""
+        ...
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         """Name a payload. Never raises."""

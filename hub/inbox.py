@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from channels.base import Acceptance, Channel, Inbound
+from channels.base import Acceptance, Channel
+from channels.inbound import Inbound
 from core.clock import Clock
 from core.errors import StoreUnavailable
 from core.ids import account_key

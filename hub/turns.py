@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
@@ -13,7 +14,7 @@ from core.events import ChoiceMade, CommandGiven, DeliveryStatusChanged, Event, 
 from core.ids import DeskName, EventId, account_key, out_id
 from core.inbox import InboxMark, InboxRow, InboxState
 from core.outbox import MAX_OUTBOX_ROWS, OutboxRow, SendState
-from core.ports import Action, Responder
+from core.ports import Action, Escape, Responder, Words
 from core.replies import Reply
 from core.storage import Store, TranscriptRow
 from hub.holds import Hold, Holds
@@ -21,7 +22,6 @@ from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Desk
 from hub.telemetry import LogNames, Metrics
-from hub.templating import Templates
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,16 @@ class OutboxFull(Exception):
     """The plan does not fit into the conversation's outbox yet; take the turn again when the line has moved."""
 
 
+class Speaks(Protocol):
+    """Gives a reply its words: `hub.templating.Templates`."""
+
+    def words(
+        self, channel: str, reply: Reply, escapes: Mapping[str, Escape], locale: str | None, tone: str | None
+    ) -> Words:
+        """Bind a reply to its template."""
+        ...
+
+
 @dataclass(frozen=True)
 class Turns:
     """Takes turns. Everything it needs comes from the wiring."""
@@ -57,7 +67,7 @@ class Turns:
     responders: Mapping[DeskName, Responder]
     """By desk."""
     actions: Mapping[str, Action]
-    templates: Templates
+    templates: Speaks
     outbox: Outbox
 
     async def take(self, hold: Hold, row: InboxRow, event: Event) -> None:

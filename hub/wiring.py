@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 import structlog
 
-from channels.base import Accept, Acceptance, Channel, Inbound, Resources
+from channels.base import Accept, Acceptance, Channel, Resources
+from channels.inbound import Inbound
 from core.clock import Clock
 from core.errors import ConfigError
 from core.ids import AccountName, DeskName

@@ -9,7 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from channels.base import Capabilities, DeliveryKey, Finding, Inbound
+from channels.base import Channel, Finding
+from channels.inbound import Capabilities, DeliveryKey, Inbound
 from core.clock import Clock
 from core.conversation import ActionResult, ActionWanted, Conversation, Trace, Turn
 from core.errors import MalformedPayload
@@ -31,6 +32,7 @@ from hub.telemetry import LogNames, Metrics
 from hub.turns import Turns
 
 ACCOUNT = "fake:one"
+FAKE, ONE = ChannelName("fake"), AccountName("one")
 DESK = Desk(name=DeskName("support"), accounts=(ACCOUNT,))
 
 
@@ -38,8 +40,8 @@ DESK = Desk(name=DeskName("support"), accounts=(ACCOUNT,))
 class FakeChannel:
     """A channel whose payloads are `{"id", "thread", "text"}` and whose platform does what the test says."""
 
-    name: ChannelName = ChannelName("fake")
-    account: AccountName = AccountName("one")
+    name: ChannelName = FAKE
+    account: AccountName = ONE
     ability: UnknownSends = "unprovable"
     sent: list[tuple[str, str]] = field(default_factory=list)
     """Conversation and text, in the order in which the platform got them."""
@@ -168,7 +170,7 @@ class EchoWords:
 
 
 class EchoTemplates:
-    def words(self, channel: str, reply: Reply, escapes: object, locale: str, tone: str) -> EchoWords:
+    def words(self, channel: str, reply: Reply, escapes: object, locale: str | None, tone: str | None) -> EchoWords:
         return EchoWords(reply)
 
 
@@ -229,7 +231,7 @@ def build_bench(
     responder = responder or FakeResponder()
     metrics, names, records = Metrics(), LogNames(b"key"), Records(store)
     holds = Holds(store, worker, clock, metrics)
-    channels = {ACCOUNT: channel}
+    channels: dict[str, Channel] = {ACCOUNT: channel}
     pauses: list[float] = []
     actions: dict[str, Any] = {}
 
@@ -249,7 +251,7 @@ def build_bench(
         desks={ACCOUNT: DESK},
         responders={DESK.name: responder},
         actions=actions,
-        templates=EchoTemplates(),  # type: ignore[arg-type]  says what the context says
+        templates=EchoTemplates(),
         outbox=outbox,
     )
     lanes = Lanes(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.base import Channel, Finding, Resources
 from channels.email import doctor
 from channels.email import normalize as reading
 from channels.email import render as writing
@@ -15,6 +15,7 @@ from channels.email.client import SmtpClient
 from channels.email.identity import name_mail
 from channels.email.imap import ImapListener
 from channels.email.smtp_in import SmtpListener
+from channels.inbound import Capabilities, DeliveryKey, Inbound
 from core.errors import UnknownOutcome
 from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId

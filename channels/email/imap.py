@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientError, LoginError
 
-from channels.base import Accept, Inbound
+from channels.base import Accept
 from channels.email.account import AccountSettings
 from channels.email.mime import MAX_MAIL_BYTES
 from channels.email.normalize import IMAP_UID, TRUNCATED
+from channels.inbound import Inbound
 from core.clock import Clock
 from core.errors import StoreUnavailable
 from core.ids import AccountName, ChannelName

@@ -12,11 +12,12 @@ from typing import Any
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from channels.base import Accept, Inbound
+from channels.base import Accept
 from channels.email.account import AccountSettings
 from channels.email.mime import MAX_MAIL_BYTES
 from channels.email.normalize import ENVELOPE_FROM, ENVELOPE_TO
 from channels.email.verify import is_for_us
+from channels.inbound import Inbound
 from core.clock import Clock
 from core.errors import StoreUnavailable
 from core.ids import AccountName, ChannelName

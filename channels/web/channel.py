@@ -5,7 +5,8 @@ from datetime import datetime
 
 from aiohttp import web
 
-from channels.base import Capabilities, Channel, DeliveryKey, Finding, Inbound, Resources
+from channels.base import Channel, Finding, Resources
+from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.web.account import AccountSettings
 from channels.web.api import Api
 from channels.web.client import MailboxClient

@@ -2,7 +2,8 @@
 
 import orjson
 
-from channels.base import Acceptance, Inbound, Resources
+from channels.base import Acceptance, Resources
+from channels.inbound import Inbound
 from channels.web.normalize import CHANNEL
 from channels.web.payloads import Posted
 from core.ids import AccountName

@@ -5,7 +5,8 @@ import asyncio
 import typer
 from rich.table import Table
 
-from channels.base import Acceptance, Channel, Finding, Inbound
+from channels.base import Acceptance, Channel, Finding
+from channels.inbound import Inbound
 from core.errors import StoreUnavailable
 from core.store.mongo import MongoStore
 from hub.cli.common import ConfigOption, DataOption, console, read_settings

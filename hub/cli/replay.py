@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from channels.base import Acceptance, Channel, Inbound, Resources
+from channels.base import Acceptance, Channel, Resources
+from channels.inbound import Inbound
 from core.conversation import Conversation, Turn
 from core.errors import ConfigError, MalformedPayload, StoreUnavailable
 from core.events import EVENT_ADAPTER

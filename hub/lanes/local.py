@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 
-from channels.base import Channel, Inbound
+from channels.base import Channel
+from channels.inbound import Inbound
 from core.clock import Clock
 from core.errors import MalformedPayload, StoreError
 from core.events import Event

@@ -1,4 +1,4 @@
-"""`make bench`: webhook to acknowledgement, webhook to reply, messages per second on one core; the bare handler beside it."""
+"""`make bench`: webhook to acknowledgement and to reply, messages per second on one core, beside a bare handler."""
 
 import asyncio
 import os
@@ -24,9 +24,9 @@ from tests.servers.ports import free_port, wait_for_port
 from tests.shared_files import PROJECT
 
 SECRET = "bench-signing-secret"
-LIGHT_PEOPLE, LIGHT_MESSAGES = 20, 600
+LIGHT_PEOPLE, LIGHT_MESSAGES, LIGHT_PAUSE_S = 20, 400, 0.05
 FULL_PEOPLE, FULL_MESSAGES = 32, 4000
-WARM_UP = 200
+WARM_UP = 100
 ROUNDS = 1
 console = Console(width=140)
 
@@ -88,8 +88,8 @@ async def measure(url: str, pid: int, platform: Platform) -> dict[str, float]:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         sender = Sender(url, SECRET.encode(), platform, session)
-        await one_by_one(sender, LIGHT_PEOPLE, WARM_UP)
-        light = await one_by_one(sender, LIGHT_PEOPLE, LIGHT_MESSAGES)
+        await one_by_one(sender, LIGHT_PEOPLE, WARM_UP, 0.0)
+        light = await one_by_one(sender, LIGHT_PEOPLE, LIGHT_MESSAGES, LIGHT_PAUSE_S)
         before = cpu_seconds(pid)
         took_s, full = await saturate(sender, FULL_PEOPLE, FULL_MESSAGES)
         after = cpu_seconds(pid)
@@ -139,8 +139,9 @@ def describe_machine() -> None:
     )
     console.print(f"{machine.platform()}; {os.cpu_count()} cores; Python {machine.python_version()}; {libraries}")
     console.print(
-        f"light load: {LIGHT_MESSAGES} messages one by one from {LIGHT_PEOPLE} people; full load: {FULL_MESSAGES} messages,"
-        f" {FULL_PEOPLE} people at a time; server on core 0, load, stand-in and database on the others; {ROUNDS} rounds"
+        f"light load: {LIGHT_MESSAGES} messages from {LIGHT_PEOPLE} people, {1 / LIGHT_PAUSE_S:.0f} a second;"
+        f" full load: {FULL_MESSAGES} messages, {FULL_PEOPLE} people at a time;"
+        f" server on core 0, load, stand-in and database on the others; {ROUNDS} rounds"
     )
 
 

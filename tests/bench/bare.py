@@ -19,7 +19,7 @@ def bare_app(api_url: str, secret: bytes) -> web.Application:
     tasks: set[asyncio.Task[None]] = set()
     app = web.Application()
 
-    async def session(_app: web.Application):  # noqa: ANN202
+    async def session(_app: web.Application):
         async with aiohttp.ClientSession() as client:
             app["client"] = client
             yield

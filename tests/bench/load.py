@@ -109,9 +109,13 @@ class Sender:
         }
 
 
-async def one_by_one(sender: Sender, people: int, messages: int) -> list[Timing]:
-    """Light load: the next message leaves when the last one is answered."""
-    return [await sender.ask(number % people) for number in range(messages)]
+async def one_by_one(sender: Sender, people: int, messages: int, pause_s: float) -> list[Timing]:
+    """Light load: a message at a time, with a pause behind each answer."""
+    timings = []
+    for number in range(messages):
+        timings.append(await sender.ask(number % people))
+        await asyncio.sleep(pause_s)
+    return timings
 
 
 async def saturate(sender: Sender, people: int, messages: int) -> tuple[float, list[Timing]]:

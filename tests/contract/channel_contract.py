@@ -1,6 +1,6 @@
 """What every channel promises. One thin subclass per channel; each says how its platform looks.
 
-A subclass gives the payloads, as the platform would send them, and a `channel` fixture. Everything else is asked here once.
+A subclass gives the payloads, as the platform would send them, and a `channel` fixture. The rest is asked here, once.
 """
 
 import json

@@ -5,9 +5,10 @@ from typing import cast
 
 import pytest
 
-from channels.base import Acceptance, Channel, Inbound, Resources
+from channels.base import Acceptance, Channel, Resources
 from channels.email.account import AccountSettings
 from channels.email.channel import build
+from channels.inbound import Inbound
 from core.events import Event
 from core.ids import AccountName, ChannelName
 from core.ports import Mailbox

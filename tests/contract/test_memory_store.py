@@ -6,14 +6,12 @@ from tests.fakes import FakeClock
 
 
 class TestMemoryStore(StoreContract):
-    @pytest.fixture
-    def clock(self) -> FakeClock:
-        return FakeClock()
+    time: FakeClock
 
     @pytest.fixture
-    def store(self, clock: FakeClock) -> MemoryStore:
-        self.clock = clock
-        return MemoryStore(clock)
+    def store(self) -> MemoryStore:
+        self.time = FakeClock()
+        return MemoryStore(self.time)
 
     async def let_leases_run_out(self) -> None:
-        self.clock.advance(0.1)
+        self.time.advance(0.1)

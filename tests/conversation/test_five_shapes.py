@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from channels.base import Channel, Inbound
+from channels.base import Channel
+from channels.inbound import Inbound
 from core.bot import Bot
 from core.conversation import ActionResult, ActionWanted, Conversation, Turn
 from core.events import Event

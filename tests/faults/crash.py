@@ -54,7 +54,7 @@ class Run:
 
     async def until_answered(self, count: int) -> None:
         """Wait until the platforms have taken so many sends."""
-        while len(self.platforms.ledger) < count:  # noqa: ASYNC110  the ledger is a plain list
+        while len(self.platforms.ledger) < count:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def settle(self, messages: int) -> tuple[Verdict, list[str]]:

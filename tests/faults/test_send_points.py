@@ -115,7 +115,7 @@ async def frontdesk(hub: Hub, *arguments: str) -> str:
     }
 
     def run() -> str:
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}  # noqa: TID251
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         done = subprocess.run(
             [sys.executable, "-m", "hub", *arguments],
             cwd=PROJECT,

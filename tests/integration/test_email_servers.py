@@ -15,9 +15,10 @@ import aiosmtplib
 import pytest
 from imapclient import IMAPClient
 
-from channels.base import Acceptance, Inbound, Resources
+from channels.base import Acceptance, Resources
 from channels.email.account import AccountSettings
 from channels.email.channel import EmailChannel
+from channels.inbound import Inbound
 from core.errors import StoreUnavailable
 from core.events import MessageReceived
 from core.ids import AccountName, out_id

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import aiohttp
-import psutil
+import psutil  # type: ignore[import-untyped]  # there are no stubs among our packages
 import pytest
 
 from hub.database import PROGRAM
@@ -110,7 +110,7 @@ async def test_messages_accepted_before_a_power_cut_are_answered_once_after_it(t
 
 def serve(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Start a hub that is expected to end by itself."""
-    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}  # noqa: TID251
+    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
     return subprocess.run(
         [sys.executable, "-m", "hub", "serve"],
         cwd=PROJECT,

@@ -83,8 +83,6 @@ async def test_without_the_right_secret_an_update_is_refused_and_leaves_no_trace
 
 
 async def test_updates_that_came_while_the_hub_was_dead_are_answered_once_when_it_is_back(desk: Desk) -> None:
-    if desk.hub.environment["FRONTDESK_TELEGRAM_SUPPORT_MODE"] == "webhook":
-        pytest.skip("the emulator does not repeat a webhook")
     await desk.telegram.say(15, "help")
     await exactly(desk.hub, 1, lambda: desk.telegram.replies_to(15))
     desk.hub.kill()

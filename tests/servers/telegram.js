@@ -6,8 +6,11 @@ const [folder, json] = process.argv.slice(2);
 const { port } = JSON.parse(json);
 const SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token";
 const LOOK_AGAIN_MS = 20;
+const TRY_AGAIN_MS = 200;
+const MOST_TRIES = 150;
 
 const given = (request) => ({ ...request.query, ...request.body });
+const pause = (ms) => new Promise((resume) => setTimeout(resume, ms));
 const answered = [];
 let deliveries = Promise.resolve();
 
@@ -19,7 +22,7 @@ async function holdUpdates(request, response, server) {
   const until = Date.now() + 1000 * Number(timeout ?? 0);
   let updates = server.getUpdates(request.params.token);
   while (updates.length === 0 && Date.now() < until && !response.destroyed) {
-    await new Promise((resume) => setTimeout(resume, LOOK_AGAIN_MS));
+    await pause(LOOK_AGAIN_MS);
     updates = server.getUpdates(request.params.token);
   }
   response.json({ ok: true, result: updates });
@@ -31,8 +34,13 @@ function noteAnswer(request, response) {
   response.json({ ok: true, result: true });
 }
 
+// The emulator's own answer has a null result, and what was written before the webhook was set is never delivered.
 function setWebhook(request, response, server) {
-  server.setWebhook(given(request), request.params.token);
+  const { token } = request.params;
+  server.setWebhook(given(request), token);
+  const waiting = server.storage.userMessages.filter((update) => update.botToken === token);
+  server.confirm(token, Infinity);
+  for (const update of waiting) server.deliverInTurn(update);
   response.json({ ok: true, result: true });
 }
 
@@ -48,15 +56,19 @@ for (const [method, handle] of Object.entries(ROUTES)) {
 
 const TelegramServer = require(folder);
 
-// The emulator does not send the webhook's secret.
+// The emulator does not send the webhook's secret, and gives up at once where Telegram repeats until it is answered 2xx.
 async function deliver(webhook, update) {
   const secret = webhook.secret_token ? { [SECRET_HEADER]: webhook.secret_token } : {};
-  const response = await fetch(webhook.url, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...secret },
-    body: JSON.stringify(Emulator.whole(update)),
-  });
-  console.log(`update ${update.updateId} was answered ${response.status}`);
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const response = await fetch(webhook.url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...secret },
+      body: JSON.stringify(Emulator.whole(update)),
+    }).catch(() => ({ ok: false }));
+    if (response.ok) return;
+    await pause(TRY_AGAIN_MS);
+  }
+  console.error(`update ${update.updateId} was given up`);
 }
 
 class Emulator extends TelegramServer {
@@ -74,13 +86,12 @@ class Emulator extends TelegramServer {
   // deliveries overtake each other.
   async addUserUpdate(update) {
     const numbered = { ...update, updateId: this.updateId++, messageId: this.messageId++ };
-    const webhook = this.webhooks[update.botToken];
-    if (webhook === undefined) {
-      this.storage.userMessages.push(numbered);
-      return;
-    }
-    deliveries = deliveries.then(() => deliver(webhook, numbered)).catch(console.error);
-    await deliveries;
+    if (this.webhooks[update.botToken] === undefined) this.storage.userMessages.push(numbered);
+    else this.deliverInTurn(numbered);
+  }
+
+  deliverInTurn(update) {
+    deliveries = deliveries.then(() => deliver(this.webhooks[update.botToken], update));
   }
 
   // An update as the Bot API writes it: the emulator repeats the bot's token inside the message.

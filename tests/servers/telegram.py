@@ -73,7 +73,7 @@ def _person(number: int) -> dict[str, Any]:
 
 
 def _now() -> int:
-    return int(time.time())  # noqa: TID251  Telegram's own clock, in seconds
+    return int(time.time())
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class Pace:
         if self._stops.get(channel) != moment:
             return False
         self.stopped[channel].set()
-        while not is_gone():  # noqa: ASYNC110  a transport that closes sets no event
+        while not is_gone():
             await asyncio.sleep(LOOK_EVERY_S)
         return True
 

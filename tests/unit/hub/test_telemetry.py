@@ -20,7 +20,7 @@ def lines(monkeypatch: pytest.MonkeyPatch):
     structlog.reset_defaults()
 
 
-def test_every_line_is_one_json_object_whatever_is_in_it(lines) -> None:  # noqa: ANN001
+def test_every_line_is_one_json_object_whatever_is_in_it(lines) -> None:
     """F089: newline, ANSI, broken JSON in a field."""
     structlog.get_logger("hub.x").info("turn", value='a\nb\x1b[31m"}{', size=3)
     logging.getLogger("some.library").warning("plain %s", "line\nbreak")
@@ -33,14 +33,14 @@ def test_every_line_is_one_json_object_whatever_is_in_it(lines) -> None:  # noqa
     "secret",
     ["xoxb-1-2-abc", "xapp-1-A-b", "123456789:AAabcdefghijklmnopqrstuvwxyz_-12345", "AC" + "0a" * 16, "Bearer abc.def"],
 )
-def test_a_token_in_a_message_is_hidden(lines, secret: str) -> None:  # noqa: ANN001
+def test_a_token_in_a_message_is_hidden(lines, secret: str) -> None:
     structlog.get_logger("hub.x").warning("failed", detail=f"calling with {secret} failed")
     (line,) = lines()
     assert secret not in json.dumps(line)
     assert "[secret]" in line["detail"]
 
 
-def test_libraries_that_print_bodies_are_quiet(lines) -> None:  # noqa: ANN001
+def test_libraries_that_print_bodies_are_quiet(lines) -> None:
     logging.getLogger("httpx").info("GET /bot123:token/getMe")
     noisy = logging.getLogger("bm25s")
     noisy.setLevel(logging.DEBUG)

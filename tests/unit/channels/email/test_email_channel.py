@@ -7,10 +7,11 @@ import aiosmtplib
 import pytest
 from pydantic import SecretStr
 
-from channels.base import Acceptance, Inbound, Resources
+from channels.base import Acceptance, Resources
 from channels.email.account import AccountSettings
 from channels.email.channel import EmailChannel
 from channels.email.smtp_in import SmtpListener
+from channels.inbound import Inbound
 from core.errors import UnknownOutcome
 from core.ids import OutId
 from core.ports import Mailbox

@@ -9,10 +9,11 @@ import pytest
 from imapclient.exceptions import IMAPClientError, LoginError
 from pydantic import SecretStr
 
-from channels.base import Acceptance, Inbound
+from channels.base import Acceptance
 from channels.email.account import AccountSettings
 from channels.email.imap import Fetched, ImapListener, ImapSession
 from channels.email.normalize import IMAP_UID, TRUNCATED
+from channels.inbound import Inbound
 from core.errors import StoreUnavailable
 from tests.fakes import FakeClock
 from tests.unit.channels.email.mails import ACCOUNT, SETTINGS

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 import aiosmtplib
 import pytest
 
-from channels.base import Acceptance, Inbound
+from channels.base import Acceptance
 from channels.email.account import AccountSettings
 from channels.email.normalize import ENVELOPE_FROM, ENVELOPE_TO
 from channels.email.smtp_in import SmtpListener
+from channels.inbound import Inbound
 from core.errors import StoreUnavailable
 from tests.fakes import START, FakeClock
 from tests.unit.channels.email.mails import ACCOUNT, SETTINGS, build, event_of, mail

@@ -10,7 +10,8 @@ from typing import Any
 from aiohttp import ClientWebSocketResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from channels.base import Acceptance, Inbound, Resources
+from channels.base import Acceptance, Resources
+from channels.inbound import Inbound
 from channels.web.account import AccountSettings
 from channels.web.channel import WebChannel
 from core.errors import ConfigError, StoreUnavailable

@@ -205,7 +205,7 @@ async def test_nobody_reads_the_conversation_of_somebody_else(site: Site) -> Non
 async def test_a_long_poll_ends_as_soon_as_there_is_something(site: Site) -> None:
     session = await site.open_session()
     polling = asyncio.create_task(site.read(session["token"], wait=25))
-    while not site.channel._readers._waiting:  # noqa: ASYNC110  the request is on its way
+    while not site.channel._readers._waiting:
         await asyncio.sleep(0)
     await site.hub.mailbox.deliver(session["conversation_id"], "o1", 1, {"text": "a"})
     site.channel._readers.wake(session["conversation_id"])

@@ -1,6 +1,7 @@
 import pytest
 
-from channels.base import Channel, Inbound
+from channels.base import Channel
+from channels.inbound import Inbound
 from channels.web.channel import build
 from core.errors import UnknownOutcome
 from core.ids import AccountName, ChannelName, ConversationId, OutId
