@@ -9,6 +9,7 @@ Only this module touches the files; the core gets values. A mistake is told with
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,7 @@ def _stored_model(path: Path) -> Model | None:
 def _store_model(path: Path, model: Model) -> None:
     """Put a whole file in place at once: a crash in the middle leaves none, not half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
+    unfinished = path.with_suffix(f".{secrets.token_hex(4)}.unfinished")  # two processes may start at once
     unfinished.write_bytes(model.to_bytes())
     unfinished.replace(path)
 

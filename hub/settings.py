@@ -4,6 +4,7 @@ The only file that reads the environment. A secret may come as `NAME` or, better
 account's field is `FRONTDESK_<CHANNEL>_<ACCOUNT>_<FIELD>`: `FRONTDESK_SLACK_ACME_BOT_TOKEN`.
 """
 
+import contextlib
 import importlib
 import os
 import re
@@ -301,6 +302,10 @@ def _kept_secret(data: Path, name: str) -> str:
     path = data / "secrets" / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
+        fresh = path.with_name(f".{name}.{secrets.token_hex(4)}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(32))
+        with contextlib.suppress(FileExistsError):  # another process was faster: its secret counts
+            path.hardlink_to(fresh)
+        fresh.unlink()
     return path.read_text()

@@ -93,7 +93,7 @@ class App:
             self._tasks.append(asyncio.create_task(self.holds.keep()))
             self._tasks.append(asyncio.create_task(self.lanes.keep_sweeping()))
             if self.rings is not None:
-                self._tasks.append(asyncio.create_task(self.rings.listen(self.store, self.lanes.offer)))
+                self._tasks.append(asyncio.create_task(self.rings.listen(self.lanes.sweep_now)))
         if self.role != "worker":
             self._tasks += [asyncio.create_task(self._listen(key, channel)) for key, channel in self.channels.items()]
         self.ready = True
@@ -191,12 +191,10 @@ async def assemble(
     lanes = None
     if role != "web":
         responders = await asyncio.to_thread(build_responders, content, settings.desks, settings.data / "models")
-        is_rung_for = role == "all" or settings.nats_url is not None
-        lanes = _build_lanes(
-            settings, store, clock, metrics, holds, records, channels, responders, session, is_rung_for
-        )
+        grace_s = GRACE_S if role == "all" else 0.0
+        lanes = _build_lanes(settings, store, clock, metrics, holds, records, channels, responders, session, grace_s)
     rings = Rings(settings.nats_url) if settings.nats_url else None
-    offer = lanes.offer if lanes is not None else rings.ring if rings is not None else None
+    offer = lanes.offer if role == "all" and lanes is not None else rings.ring if rings is not None else None
     door.inbox = Inbox(store, worker, clock, metrics, channels, offer)
     return App(
         settings=settings,
@@ -225,7 +223,7 @@ def _build_lanes(
     channels: Mapping[str, Channel],
     responders: Mapping[DeskName, Responder],
     session: aiohttp.ClientSession,
-    is_rung_for: bool,
+    grace_s: float,
 ) -> Lanes:
     """Build what takes turns and sends."""
     names = LogNames(settings.log_key)
@@ -255,7 +253,7 @@ def _build_lanes(
         clock=clock,
         metrics=metrics,
         names=names,
-        grace_s=GRACE_S if is_rung_for else 0.0,
+        grace_s=grace_s,
     )
 
 

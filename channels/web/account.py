@@ -34,9 +34,9 @@ Secret = Annotated[SecretStr, AfterValidator(_strong)]
 
 
 class AccountSettings(BaseModel):
-    """One web chat, as the settings name it."""
+    """One web chat, as the settings name it. The messages of its errors never repeat a secret."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     secret: Secret
     """Signs the tokens of visitors."""

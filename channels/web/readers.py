@@ -2,6 +2,9 @@
 
 A message sent by this process wakes its readers at once. One that another process sent is found by the loop, about a
 second later: one loop for all readers of an account, which ends when nobody reads.
+
+A message may become visible after one with a greater number: the visitor's own words are recorded when nobody waits for
+them any more, a reply before it is shown. So a reader looks back a little and takes what it has not had.
 """
 
 import asyncio
@@ -17,6 +20,8 @@ LOOKS_AT_ONCE = 16
 """Queries of one round that run at the same time."""
 PAGE = 100
 """Messages read at once."""
+LOOK_BACK = 16
+"""Messages before the last one among which a late one is still found."""
 MAX_READERS = 8
 """Sockets and long polls of one conversation: more tabs than a visitor has open."""
 
@@ -30,9 +35,26 @@ class Reader:
 
     def __init__(self, conversation_id: ConversationId, seq: int) -> None:
         self.conversation_id = conversation_id
-        self.seq = seq
-        """The last message that the client has."""
         self.news = asyncio.Event()
+        self._had = [seq]
+
+    @property
+    def seq(self) -> int:
+        """The greatest number that the client has."""
+        return self._had[-1]
+
+    @property
+    def floor(self) -> int:
+        """Nothing up to this number is looked for any more."""
+        return self._had[0]
+
+    def unseen(self, messages: Sequence[SentMessage]) -> list[SentMessage]:
+        """Return those that the client has not had."""
+        return [message for message in messages if message.seq > self.floor and message.seq not in self._had]
+
+    def take(self, messages: Sequence[SentMessage]) -> None:
+        """Remember that the client has these."""
+        self._had = sorted([*self._had, *(message.seq for message in messages)])[-LOOK_BACK:]
 
 
 class Readers:
@@ -76,9 +98,8 @@ class Readers:
             StoreError: the mailbox cannot say now.
         """
         reader.news.clear()
-        messages = await self._mailbox.after(reader.conversation_id, reader.seq, PAGE)
-        if messages:
-            reader.seq = messages[-1].seq
+        messages = reader.unseen(await self._mailbox.after(reader.conversation_id, reader.floor, PAGE))
+        reader.take(messages)
         return messages
 
     async def wait(self, reader: Reader) -> Sequence[SentMessage]:
@@ -117,5 +138,7 @@ class Readers:
             if not readers:
                 return
             with suppress(StoreError):  # the next round looks again
-                if await self._mailbox.after(conversation_id, min(reader.seq for reader in readers), 1):
-                    self.wake(conversation_id)
+                messages = await self._mailbox.after(conversation_id, min(reader.floor for reader in readers), PAGE)
+                for reader in readers:
+                    if reader.unseen(messages):
+                        reader.news.set()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from core.events import Address, ChoiceMade, Event, MessageReceived
+from core.events import Address
 from core.model import Json
 from core.ports import Escape, Words
 from core.replies import ApiCall, Choice, Reply
@@ -82,19 +82,3 @@ def _cut(text: str, limit: int) -> int:
 def message_body(call: ApiCall) -> dict[str, Json]:
     """Return what the visitor's client gets of an api call."""
     return {"from": "agent" if call.kind == "agent" else "bot", **call.params}
-
-
-def own_body(event: Event) -> dict[str, Json] | None:
-    """Return what the visitor's client gets of its own message, for a mailbox that returns both directions.
-
-    The client knows its own pending message by `id`. None for events that are nothing a visitor said.
-    """
-    if not isinstance(event, MessageReceived | ChoiceMade):
-        return None
-    text = event.text if isinstance(event, MessageReceived) else event.label or ""
-    return {"from": "you", "id": client_id(event), "text": text, "at": event.received_at.isoformat()}
-
-
-def client_id(event: Event) -> str:
-    """Return the id that the visitor's client gave its message: the end of the event's id."""
-    return event.id.rpartition(":")[2]

@@ -9,6 +9,7 @@ from hub.cli.common import ConfigOption, console, read_settings
 from hub.content import Content, load_content
 from hub.settings import CHANNELS, Settings
 from hub.template_check import check_templates
+from hub.turns import TROUBLE
 from hub.wiring import KNOWN_ACTIONS
 
 
@@ -45,7 +46,7 @@ def _unknown_actions(content: Content) -> list[str]:
 def _template_problems(settings: Settings, content: Content) -> list[str]:
     escapes = {channel: importlib.import_module(f"channels.{channel}.render").ESCAPES for channel in CHANNELS}
     try:
-        findings = check_templates(settings.templates, escapes, content.templates)
+        findings = check_templates(settings.templates, escapes, content.templates | {TROUBLE.template})
     except ConfigError as error:
         return [str(error)]
     return [f"template {f.channel}/{f.template} {f.block}: {f.problem}" for f in findings]

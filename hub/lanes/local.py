@@ -34,6 +34,8 @@ SWEEP_EVERY_S = 2.0
 SWEEP_ROWS = 2000
 GRACE_S = 3.0
 """Rows younger than this are with the process that accepted them (SEMANTICS section 7)."""
+NUDGES_WITHIN_S = 0.02
+"""Rings that come within this time share a sweep."""
 COUNT_EVERY_SWEEPS = 15
 """Counting rows costs the database far more than finding the few that wait."""
 FULL_OUTBOX_PAUSE_S = 1.0
@@ -69,7 +71,7 @@ class Lanes:
         turns: takes a turn to its commit.
         outbox: sends what is committed.
         pause: waits between two runs of a turn that raised.
-        grace_s: how young a row must be to be left to the process that accepted it; 0 where nobody rings for rows.
+        grace_s: how young a row must be to be left to the process that accepted it; 0 where no row is offered.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Lanes:
         self._lanes: dict[ConversationId, Lane] = {}
         self._in_flight: set[str] = set()
         self._background: set[asyncio.Task[Any]] = set()
+        self._nudged = asyncio.Event()
         self._closing = False
 
     # what comes in
@@ -335,7 +338,19 @@ class Lanes:
                     await self._count()
             except StoreError as error:
                 log.warning("sweep_failed", error=str(error))
-            await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.8, 1.2))  # noqa: S311  keeps workers apart, no secret
+            await self._until_next_sweep()
+
+    async def _until_next_sweep(self) -> None:
+        """Wait for the next turn of the clock, or for a nudge; nudges in quick succession are one."""
+        interval_s = SWEEP_EVERY_S * random.uniform(0.8, 1.2)  # noqa: S311  keeps workers apart, no secret
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._nudged.wait(), interval_s)
+            await asyncio.sleep(NUDGES_WITHIN_S)
+        self._nudged.clear()
+
+    def sweep_now(self) -> None:
+        """Sweep without waiting for the clock: somebody rang."""
+        self._nudged.set()
 
     async def _count(self) -> None:
         for state, count in (await self._store.counts()).items():

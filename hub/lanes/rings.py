@@ -1,7 +1,8 @@
-"""Rings between processes over NATS: a web process says that a row is there, a worker takes it at once.
+"""Rings between processes over NATS: a web process says that rows are there, the workers sweep at once.
 
-A ring is a hint and carries a row's name, never its content. MongoDB stays the truth: a ring that is lost, doubled or
-late costs at most one sweep, and a hub without NATS works the same, two seconds slower between processes.
+A ring is a hint and carries nothing. MongoDB stays the truth, and the sweep reads it in the order of arrival, so
+whoever holds a conversation finds its earlier message with the later one. A ring that is lost costs at most one sweep,
+and a hub without NATS works the same, seconds slower between processes.
 """
 
 import asyncio
@@ -11,21 +12,17 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from core.errors import StoreError
-from core.inbox import OPEN_STATES, InboxRow
-from core.storage import Store
+from core.inbox import InboxRow
 
 log = structlog.get_logger(__name__)
 
 SUBJECT = "frontdesk.rows"
-WORKERS = "workers"
-"""Queue group: each ring reaches one worker."""
 CONNECT_TIMEOUT_S = 2
 RECONNECT_WAIT_S = 1
 
 
 class Rings:
-    """One connection to NATS; every failure of it is survived in silence but for one log line a change."""
+    """One connection to NATS; every failure of it is survived with one log line a change."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -61,26 +58,20 @@ class Rings:
     async def _note_back() -> None:
         log.info("nats_back")
 
-    def ring(self, row: InboxRow) -> None:
-        """Tell the workers about a new row; does nothing while NATS is away."""
+    def ring(self, _row: InboxRow) -> None:
+        """Tell the workers that there is a new row; does nothing while NATS is away."""
         if self._client.is_connected:
-            task = asyncio.ensure_future(self._client.publish(SUBJECT, row.id.encode()))
-            task.add_done_callback(_forget_failure)
+            asyncio.ensure_future(self._client.publish(SUBJECT)).add_done_callback(_forget_failure)
 
-    async def listen(self, store: Store, offer: Callable[[InboxRow], None]) -> None:
-        """Take rows that are rung for, until cancelled."""
+    async def listen(self, sweep_now: Callable[[], None]) -> None:
+        """Pass rings on, until cancelled. Every worker hears every ring: only the holder of a conversation can act."""
 
-        async def take(message: Msg) -> None:
-            try:
-                row = await store.find_inbox(message.data.decode())
-            except StoreError:
-                return  # the sweep finds it
-            if row is not None and row.state in OPEN_STATES:
-                offer(row)
+        async def hear(_message: Msg) -> None:
+            sweep_now()
 
         if self._connecting is not None:
             await self._connecting
-        await self._client.subscribe(SUBJECT, queue=WORKERS, cb=take)
+        await self._client.subscribe(SUBJECT, cb=hear)
         await asyncio.Event().wait()
 
     async def close(self) -> None:

@@ -28,6 +28,7 @@ class Hub:
     port: int = field(default_factory=free_port)
     database_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    role: str = "all"
 
     @property
     def url(self) -> str:
@@ -49,7 +50,7 @@ class Hub:
         }
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hub", "serve"],
+                [sys.executable, "-m", "hub", "serve", "--role", self.role],
                 cwd=PROJECT,
                 env=inherited | own | dict(self.environment),
                 stdout=log,

@@ -7,6 +7,7 @@ export class Conversation {
   #bySeq = new Map();
   #byId = new Map();
   #following = true;
+  #replaying = true;
 
   // `on` has onChoice(choice), onEdit(item).
   constructor(words, language, on) {
@@ -63,6 +64,7 @@ export class Conversation {
 
   // New messages are read out from now on; what was there before is not.
   announce() {
+    this.#replaying = false;
     this.log.setAttribute("aria-live", "polite");
   }
 
@@ -72,6 +74,7 @@ export class Conversation {
       item.remove();
       this.#bySeq.delete(seq);
     }
+    this.#replaying = true;
     this.log.setAttribute("aria-live", "off");
     this.#tidy();
   }
@@ -137,10 +140,11 @@ export class Conversation {
     return button;
   }
 
-  // Before the first message with a greater number, else at the end.
+  // Before the first message with a greater number, else at the end; history comes before what is still to be sent.
   #place(item) {
     const seq = Number(item.dataset.seq ?? Infinity);
-    const later = [...this.list.children].find((other) => other !== item && Number(other.dataset.seq) > seq);
+    const after = (other) => (other.dataset.seq ? Number(other.dataset.seq) > seq : this.#replaying && seq < Infinity);
+    const later = [...this.list.children].find((other) => other !== item && after(other));
     this.list.insertBefore(item, later ?? null);
     if (this.#following || (item.classList.contains("you") && !item.dataset.seq)) this.follow();
     else if (!later) this.latest.hidden = false;

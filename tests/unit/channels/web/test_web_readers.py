@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from channels.web.readers import MAX_READERS, Readers, TooManyReaders
+from channels.web.readers import LOOK_BACK, MAX_READERS, Readers, TooManyReaders
 from core.ids import ConversationId
 from tests.unit.channels.web.fakes import FakeMailbox
 
@@ -90,4 +92,45 @@ async def test_a_message_that_arrives_while_one_reads_is_not_missed() -> None:
     readers = Readers(Slow(), NEVER_S)
     with readers.reading(ONE, 0) as reader:
         assert [message.seq for message in await asyncio.wait_for(readers.wait(reader), 5)] == [1]
+    await readers.close()
+
+
+async def test_a_message_that_becomes_visible_late_is_found_and_nothing_is_given_twice() -> None:
+    mailbox = FakeMailbox()
+    readers = Readers(mailbox, 0.01)
+    await mailbox.deliver(ONE, "o3", 3, {"text": "c"})
+    with readers.reading(ONE, 0) as reader:
+        assert [message.seq for message in await readers.wait(reader)] == [3]
+        await mailbox.deliver(ONE, "o2", 2, {"text": "b"})  # written by another process, after its answer
+        assert [message.seq for message in await asyncio.wait_for(readers.wait(reader), 5)] == [2]
+        assert list(await readers.read(reader)) == []
+        assert reader.seq == 3
+    await readers.close()
+
+
+@given(st.permutations(range(1, LOOK_BACK)), st.integers(1, 5))
+async def test_in_whatever_order_messages_appear_each_is_given_once(order: list[int], at_once: int) -> None:
+    mailbox = FakeMailbox()
+    readers = Readers(mailbox, NEVER_S)
+    given_out: list[int] = []
+    with readers.reading(ONE, 0) as reader:
+        for number, seq in enumerate(order):
+            await mailbox.deliver(ONE, f"o{seq}", seq, {})
+            if number % at_once == 0:
+                given_out += [message.seq for message in await readers.read(reader)]
+        given_out += [message.seq for message in await readers.read(reader)]
+    assert sorted(given_out) == sorted(order)
+    await readers.close()
+
+
+async def test_a_reader_remembers_no_more_than_it_needs() -> None:
+    mailbox = FakeMailbox()
+    readers = Readers(mailbox, NEVER_S)
+    for seq in range(1, 301):
+        await mailbox.deliver(ONE, f"o{seq}", seq, {})
+    with readers.reading(ONE, 0) as reader:
+        pages = [len(await readers.read(reader)) for _ in range(5)]
+        assert sum(pages) == 300
+        assert pages[-1] == 0
+        assert reader.floor == 300 - LOOK_BACK + 1
     await readers.close()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.web.normalize import normalize
-from channels.web.render import ESCAPES, MAX_BUTTONS, MAX_TEXT, message_body, own_body, plain, render, split_text
+from channels.web.render import ESCAPES, MAX_BUTTONS, MAX_TEXT, message_body, plain, render, split_text
 from core.events import ChoiceMade, ConversationOpened, Sender
 from core.ids import AccountName, ChannelName, ConversationId, EventId
 from core.replies import ApiCall, Choice, Reply, ReplyKind
@@ -92,30 +92,3 @@ def test_plain_text_stays_plain_when_cleaned_again(text: str) -> None:
 def test_the_visitor_is_told_who_writes(kind: ReplyKind, author: str) -> None:
     (call,) = rendered("Hi", kind=kind)
     assert message_body(call) == {"from": author, "text": "Hi", "choices": []}
-
-
-def test_the_visitors_own_message_comes_back_under_its_clients_id() -> None:
-    body = f'{{"session": "{"0f" * 16}", "id": "{UUID_1}", "text": "Hi"}}'.encode()
-    (event,) = normalize(body, account=AccountName("site"), received_at=NOW)
-    assert own_body(event) == {"from": "you", "id": UUID_1, "text": "Hi", "at": "2026-03-01T09:30:00+00:00"}
-
-
-def test_a_choice_comes_back_as_its_label() -> None:
-    body = f'{{"session": "{"0f" * 16}", "id": "{UUID_1}", "choice": "t1", "label": "Yes"}}'.encode()
-    (event,) = normalize(body, account=AccountName("site"), received_at=NOW)
-    assert isinstance(event, ChoiceMade)
-    assert (own_body(event) or {})["text"] == "Yes"
-
-
-def test_what_the_visitor_did_not_say_is_no_message() -> None:
-    opened = ConversationOpened(
-        id=EventId("web:site:x:y"),
-        channel=ChannelName("web"),
-        account=AccountName("site"),
-        conversation_id=ConversationId("web:site:x"),
-        sender=Sender(id="x"),
-        sent_at=NOW,
-        received_at=NOW,
-        adapter="web/1",
-    )
-    assert own_body(opened) is None
