@@ -6,12 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.web.normalize import normalize
 from channels.web.render import ESCAPES, MAX_BUTTONS, MAX_TEXT, message_body, plain, render, split_text
-from core.events import ChoiceMade, ConversationOpened, Sender
-from core.ids import AccountName, ChannelName, ConversationId, EventId
 from core.replies import ApiCall, Choice, Reply, ReplyKind
-from tests.unit.channels.web.fakes import UUID_1, FakeWords
+from tests.unit.channels.web.fakes import FakeWords
 
 ADDRESS = {"session": "0f" * 16}
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
