@@ -53,6 +53,7 @@ class Inbox:
         self._channels = channels
         self._offer = offer
         self._arrivals = itertools.count()
+        self._closed = False
         self._group: GroupCommit[InboxRow, bool] = GroupCommit(self._insert)
 
     async def accept(self, inbound: Inbound) -> Acceptance:
@@ -61,6 +62,8 @@ class Inbox:
         Raises:
             StoreUnavailable: the database did not answer within a second; the platform has to keep the payload.
         """
+        if self._closed:
+            raise StoreUnavailable("this process is stopping")
         labels = (inbound.channel, inbound.account)
         started = self._clock.monotonic()
         try:
@@ -109,6 +112,7 @@ class Inbox:
                     self._offer(row)
         return results
 
-    async def drain(self) -> None:
-        """Wait until everything that arrived is durable or refused."""
+    async def close(self) -> None:
+        """Take nothing new, and wait until everything that arrived is durable or refused."""
+        self._closed = True
         await self._group.drain()

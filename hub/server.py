@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from core.errors import StoreUnavailable
+from core.errors import ConfigError, StoreUnavailable
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.wiring import App
 
@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 HEADER_LIMIT_BYTES = 8190
 """One header line; aiohttp answers 400 beyond it."""
 READY_WITHIN_S = 1.0
+CONNECTIONS_END_WITHIN_S = 2.0
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
@@ -100,19 +101,29 @@ class _Pages:
 
 
 async def run_server(app: App) -> None:
-    """Serve until SIGTERM or SIGINT, then stop in order: readiness off, no new work, finish, give back."""
-    runner = web.AppRunner(build_server(app), access_log=None, shutdown_timeout=2.0)
+    """Serve until SIGTERM or SIGINT, then stop in order: no new connections, no new messages, finish, give back."""
+    runner = web.AppRunner(build_server(app), access_log=None, shutdown_timeout=CONNECTIONS_END_WITHIN_S)
     await runner.setup()
     settings = app.settings.server
     try:
-        await web.TCPSite(runner, settings.host, settings.port, reuse_port=False).start()
+        await _listen(runner, settings.host, settings.port)
         await app.start()
         log.info("serving", url=app.settings.origin, role=app.role, accounts=sorted(app.channels))
         await _until_told_to_stop()
     finally:
-        app.ready = False
-        await runner.cleanup()
+        for site in list(runner.sites):
+            await site.stop()
         await app.stop()
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); set FRONTDESK_PORT or use --port"
+        ) from error
 
 
 async def _until_told_to_stop() -> None:

@@ -120,7 +120,7 @@ class App:
     async def stop(self) -> None:
         """Take nothing new, finish what runs, give everything back."""
         self.ready = False
-        await self.inbox.drain()
+        await self.inbox.close()
         if self.lanes is not None:
             await self.lanes.drain(DRAIN_WITHIN_S)
         for task in self._tasks:
@@ -148,19 +148,45 @@ async def build_app(settings: Settings, role: Role = "all", clock: Clock | None 
     """
     clock = clock or SystemClock()
     metrics = Metrics()
-    database = await _start_database(settings, metrics)
-    uri = settings.database.uri or (database.uri if database else "")
-    store = MongoStore(uri, settings.database.name, clock)
+    mind = asyncio.create_task(asyncio.to_thread(read_mind, settings, role))  # while the database starts
+    database = None
+    store: MongoStore | None = None
     try:
+        database = await _start_database(settings, metrics)
+        store = MongoStore(settings.database.uri or (database.uri if database else ""), settings.database.name, clock)
         await store.prepare()
         if database is not None:
             await store.release_all()  # nobody else can reach our own database: leases in it are a dead process's
-        return await assemble(settings, role, store, clock, metrics, database)
+        return assemble(settings, role, await mind, store, clock, metrics, database)
     except BaseException:
-        store.close()
+        await asyncio.gather(mind, return_exceptions=True)
+        if store is not None:
+            store.close()
         if database is not None:
             await database.stop()
         raise
+
+
+@dataclass(frozen=True)
+class Mind:
+    """What the bot knows: its content, and one responder for each desk (none where no turns are taken)."""
+
+    content: Content
+    responders: Mapping[DeskName, Responder]
+
+
+def read_mind(settings: Settings, role: Role) -> Mind:
+    """Read the content and build the bots.
+
+    Raises:
+        ConfigError: the content does not fit together, or wants an action that nobody offers.
+    """
+    content = load_content(settings.content)
+    if unknown := content.actions - KNOWN_ACTIONS:
+        raise ConfigError(f"a flow uses {', '.join(sorted(unknown))}; there are {', '.join(sorted(KNOWN_ACTIONS))}")
+    if role == "web":
+        return Mind(content, {})
+    return Mind(content, build_responders(content, settings.desks, settings.data / "models"))
 
 
 async def _start_database(settings: Settings, metrics: Metrics) -> EmbeddedDatabase | None:
@@ -171,18 +197,16 @@ async def _start_database(settings: Settings, metrics: Metrics) -> EmbeddedDatab
     return database
 
 
-async def assemble(
+def assemble(
     settings: Settings,
     role: Role,
+    mind: Mind,
     store: Store,
     clock: Clock,
     metrics: Metrics,
     database: EmbeddedDatabase | None = None,
 ) -> App:
-    """Join the parts around a store."""
-    content = load_content(settings.content)
-    if unknown := content.actions - KNOWN_ACTIONS:
-        raise ConfigError(f"a flow uses {', '.join(sorted(unknown))}; there are {', '.join(sorted(KNOWN_ACTIONS))}")
+    """Join the parts around a store; called inside the running event loop."""
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     session = aiohttp.ClientSession()
     door = _Door()
@@ -190,9 +214,10 @@ async def assemble(
     holds, records = Holds(store, worker, clock, metrics), Records(store)
     lanes = None
     if role != "web":
-        responders = await asyncio.to_thread(build_responders, content, settings.desks, settings.data / "models")
         grace_s = GRACE_S if role == "all" else 0.0
-        lanes = _build_lanes(settings, store, clock, metrics, holds, records, channels, responders, session, grace_s)
+        lanes = _build_lanes(
+            settings, store, clock, metrics, holds, records, channels, mind.responders, session, grace_s
+        )
     rings = Rings(settings.nats_url) if settings.nats_url else None
     offer = lanes.offer if role == "all" and lanes is not None else rings.ring if rings is not None else None
     door.inbox = Inbox(store, worker, clock, metrics, channels, offer)
@@ -202,7 +227,7 @@ async def assemble(
         store=store,
         database=database,
         metrics=metrics,
-        content=content,
+        content=mind.content,
         session=session,
         channels=channels,
         inbox=door.inbox,

@@ -1,5 +1,6 @@
 """The running hub with a real Postfix and Dovecot: mail in, one answer in the customer's mailbox (E1, E2, E12)."""
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
@@ -157,3 +158,13 @@ async def delivered_before_now(desk: Desk, witness: str) -> None:
     await desk.deliver(letter(witness, "help"), witness)
     await until(lambda: desk.inbox_of(witness), lambda mails: len(mails) == 1)
     await at_rest(desk.hub)
+
+
+async def test_mails_that_come_while_another_is_taken_over_do_not_wait_for_the_next_look(desk: Desk) -> None:
+    """A mail's arrival may be told while the mailbox is read; IDLE does not tell it again (E2)."""
+    people = [f"busy-{number}@customer.example" for number in range(12)]
+    for number, person in enumerate(people):
+        await desk.deliver(letter(person, "help"), person)
+        await asyncio.sleep(0.01 * (number % 4))  # now with the one before, now just after it
+    for person in people:
+        await until(lambda: desk.inbox_of(person), lambda mails: len(mails) == 1)  # noqa: B023  awaited in this round

@@ -11,9 +11,15 @@ CLI = CliRunner()
 PAYLOADS = Path(__file__).parents[2] / "fixtures" / "payloads"
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all: what is learned by the first command is read by the others."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture(autouse=True)
-def _own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRONTDESK_DATA", str(tmp_path))
+def _own_data(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTDESK_DATA", str(data))
 
 
 def test_every_command_explains_itself() -> None:

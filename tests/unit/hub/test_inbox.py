@@ -69,3 +69,13 @@ async def test_arrivals_are_numbered_in_order() -> None:
         await bench.receive(name)
     rows = await bench.store.open_inbox(bench.clock.now(), bench.clock.now(), 10)
     assert [row.n for row in sorted(rows, key=lambda row: row.sort_key)] == [0, 1, 2]
+
+
+async def test_an_inbox_that_is_closed_refuses_so_that_the_platform_comes_again() -> None:
+    """F021."""
+    bench = build_bench()
+    await bench.receive("1")
+    await bench.inbox.close()
+    with pytest.raises(StoreUnavailable):
+        await bench.receive("2")
+    assert await bench.store.find_inbox("fake:2") is None

@@ -1,6 +1,5 @@
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -10,9 +9,9 @@ from core.errors import StoreUnavailable
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.server import build_server
-from hub.settings import PROJECT, load_settings
+from hub.settings import PROJECT, Settings, load_settings
 from hub.telemetry import Metrics
-from hub.wiring import App, assemble
+from hub.wiring import App, Mind, assemble, read_mind
 
 
 class MortalStore(MemoryStore):
@@ -23,11 +22,21 @@ class MortalStore(MemoryStore):
             raise StoreUnavailable("no answer")
 
 
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    data = tmp_path_factory.mktemp("data")
+    return load_settings(PROJECT / "config" / "frontdesk.yaml", {"FRONTDESK_DATA": str(data)})
+
+
+@pytest.fixture(scope="module")
+def mind(settings: Settings) -> Mind:
+    return read_mind(settings, "all")
+
+
 @pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[App]:
-    settings = load_settings(PROJECT / "config" / "frontdesk.yaml", {"FRONTDESK_DATA": str(tmp_path)})
+async def app(settings: Settings, mind: Mind) -> AsyncIterator[App]:
     clock = SystemClock()
-    app = await assemble(settings, "all", MortalStore(clock), clock, Metrics())
+    app = assemble(settings, "all", mind, MortalStore(clock), clock, Metrics())
     await app.start()
     yield app
     await app.stop()
