@@ -114,7 +114,7 @@ class Trace(Model):
     """The reason, when the turn handed off."""
     content_version: str = ""
     latency_ms: float = 0.0
-    """From the claim of the event to the decision, measured by the hub."""
+    """From the claim of the event to its commit, measured by the hub."""
 
 
 class Turn(Model):

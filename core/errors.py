@@ -13,6 +13,7 @@ HubError
 |   `-- UnknownOutcome      may have been sent: prove, hold or resend by policy
 `-- StoreError
     |-- StoreUnavailable    the database did not answer in time
+    |-- StoreRefused        the database can never hold this: quarantine what can be kept of it
     `-- VersionConflict     somebody else moved this conversation: throw the work away, take the turn again
 """
 
@@ -80,6 +81,10 @@ class StoreError(HubError):
 
 class StoreUnavailable(StoreError):
     """The database did not answer in time; nothing is known to be written."""
+
+
+class StoreRefused(StoreError):
+    """The database cannot hold this value, now or later."""
 
 
 class VersionConflict(StoreError):

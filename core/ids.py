@@ -43,6 +43,15 @@ def account_key(channel: str, account: str) -> str:
     return f"{channel}:{account}"
 
 
+def account_of(conversation: str) -> str:
+    """Return the account that a conversation is with, as the settings write it.
+
+    >>> account_of("telegram:support:-100:7")
+    'telegram:support'
+    """
+    return conversation.rsplit(":", conversation.count(":") - 1)[0]
+
+
 def out_id(desk: str, event_id: str, step: int, index: int) -> OutId:
     """Name one api call of the plan for one event; the same event always yields the same names.
 

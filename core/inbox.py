@@ -14,12 +14,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from core.ids import ConversationId, EventId
 from core.model import AwareDatetime, Model
 
 RETRY_AFTER_S = (1.0, 5.0, 30.0, 120.0)
 """Pause before the second, third, ... run of a turn that raised (SEMANTICS section 3)."""
-MAX_ATTEMPTS = len(RETRY_AFTER_S) + 1
 MAX_CRASHES = 3
 """Runs that ended without an outcome: the process died. After so many the message is DEAD without another run."""
 
@@ -87,8 +85,6 @@ class InboxRow(Model):
     attempts: int = 0
     crashes: int = 0
     not_before: AwareDatetime | None = None
-    conversation_id: ConversationId | None = None
-    event_id: EventId | None = None
     reason: str | None = None
     replayed: bool = False
     """Brought back by a person after it was dead."""
@@ -108,8 +104,16 @@ class InboxMark(Model):
     attempts: int | None = None
     crashes: int | None = None
     not_before: AwareDatetime | None = None
-    conversation_id: ConversationId | None = None
-    event_id: EventId | None = None
+
+
+class OpenRow(Model):
+    """An open row without its bytes: what the sweep looks at first."""
+
+    id: str
+    channel: str
+    account: str
+    received_at: AwareDatetime
+    not_before: AwareDatetime | None = None
 
 
 def after_failure(attempts: int) -> float | None:

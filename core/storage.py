@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from core.conversation import Conversation, Trace
 from core.ids import ConversationId
-from core.inbox import InboxMark, InboxRow, InboxState
+from core.inbox import InboxMark, InboxRow, InboxState, OpenRow
 from core.model import AwareDatetime, Json, Model
 from core.outbox import OutboxRow
 from core.replies import ApiCall
@@ -28,39 +28,6 @@ def delivery_rank(state: str) -> int:
     True
     """
     return DELIVERY_RANK.get(state, END_RANK)
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A conversation as its new owner finds it. `conversation` is None when nothing was ever committed."""
-
-    id: ConversationId
-    fence: int
-    rev: int
-    conversation: Conversation | None
-    out: tuple[OutboxRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Save:
-    """A compare-and-set of one conversation document: applies only under this fence and on this revision."""
-
-    conversation: Conversation
-    out: tuple[OutboxRow, ...]
-    fence: int
-    rev: int
-    wake_at: datetime | None
-    """When the outbox wants attention next; None when it is empty of open rows."""
-    release: bool = False
-    """Give the lease back with the same write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A lease by its name: who may renew or release what."""
-
-    id: ConversationId
-    fence: int
 
 
 class TranscriptRow(Model):
@@ -83,6 +50,44 @@ class TranscriptRow(Model):
     reason: str | None = None
     call: ApiCall | None = None
     """Kept while a person may still send it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A conversation as its new owner finds it. `conversation` is None when nothing was ever committed."""
+
+    id: ConversationId
+    fence: int
+    rev: int
+    conversation: Conversation | None
+    out: tuple[OutboxRow, ...]
+    said: tuple[TranscriptRow, ...] = ()
+    """Lines of people that may not stand in the transcript yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """A compare-and-set of one conversation document: applies only under this fence and on this revision."""
+
+    conversation: Conversation
+    out: tuple[OutboxRow, ...]
+    fence: int
+    rev: int
+    wake_at: datetime | None
+    """When the outbox wants attention next; None when it is empty of open rows."""
+    said: tuple[TranscriptRow, ...] = ()
+    release: bool = False
+    """Give the lease back with the same write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease by its name: who may renew or release what."""
+
+    id: ConversationId
+    fence: int
+    is_empty: bool = False
+    """Nothing was committed under this lease or before it."""
 
 
 class DeadLetter(Model):
@@ -119,8 +124,12 @@ class Store(Protocol):
         """Move rows on; a row that is not in a state it may come from is left alone."""
         ...
 
-    async def open_inbox(self, now: datetime, before: datetime, limit: int) -> list[InboxRow]:
-        """Return rows that are RECEIVED or READY, due, and came before a time; oldest first."""
+    async def open_inbox(self, before: datetime, skip: int, limit: int) -> list[OpenRow]:
+        """Return rows that are RECEIVED or READY and came before a time, oldest first, without their bytes."""
+        ...
+
+    async def load_inbox(self, ids: Sequence[str]) -> list[InboxRow]:
+        """Return rows with their bytes, oldest first."""
         ...
 
     async def find_inbox(self, row_id: str) -> InboxRow | None:
@@ -132,7 +141,7 @@ class Store(Protocol):
         ...
 
     async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
-        """Lease conversations that nobody holds, and load them; those that somebody holds are left out."""
+        """Lease conversations that nobody holds, and load them; what is held already, even by us, is left out."""
         ...
 
     async def renew(self, held: Sequence[Held], worker: str, lease_s: float) -> set[ConversationId]:
@@ -140,7 +149,7 @@ class Store(Protocol):
         ...
 
     async def release(self, held: Sequence[Held], worker: str) -> None:
-        """Give leases back before their time."""
+        """Give leases back before their time; an empty conversation goes with its lease."""
         ...
 
     async def release_all(self) -> None:

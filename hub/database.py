@@ -121,7 +121,7 @@ class EmbeddedDatabase:
             await asyncio.sleep(pause)
             try:
                 await self._launch()
-            except ConfigError as error:
+            except (ConfigError, OSError) as error:
                 log.error("database_not_restarted", error=str(error))
 
     async def stop(self) -> None:

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from core.errors import StoreUnavailable
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -57,24 +59,39 @@ class GroupCommit(Generic[Item, Result]):
         return future
 
     async def _run(self) -> None:
-        while self._waiting:
-            if self._linger_s:
-                await asyncio.sleep(self._linger_s)
-            group, self._waiting = self._waiting[: self._max_group], self._waiting[self._max_group :]
-            await self._write(group)
-        self._task = None
+        try:
+            while self._waiting:
+                if self._linger_s:
+                    await asyncio.sleep(self._linger_s)
+                group, self._waiting = self._waiting[: self._max_group], self._waiting[self._max_group :]
+                await self._write(group)
+        finally:
+            self._task = None
 
     async def _write(self, group: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
+        """Write a group; if something in it is refused, write each item alone, so that only that one fails."""
         try:
-            results = await self._flush([item for item, _ in group])
+            results = list(await self._flush([item for item, _ in group]))
+            if len(results) != len(group):
+                raise RuntimeError(f"{len(results)} results for {len(group)} items")  # noqa: TRY301  told like any other
+        except StoreUnavailable as error:
+            self._fail(group, error)
         except Exception as error:  # noqa: BLE001  whoever waits decides; a writer must not end the group
-            for _, future in group:
+            if len(group) == 1:
+                self._fail(group, error)
+                return
+            for one in group:
+                await self._write([one])
+        else:
+            for (_, future), result in zip(group, results, strict=True):
                 if not future.done():
-                    future.set_exception(error)
-            return
-        for (_, future), result in zip(group, results, strict=True):
+                    future.set_result(result)
+
+    @staticmethod
+    def _fail(group: "list[tuple[Item, asyncio.Future[Result]]]", error: Exception) -> None:
+        for _, future in group:
             if not future.done():
-                future.set_result(result)
+                future.set_exception(error)
 
     async def drain(self) -> None:
         """Wait until nothing is left to write."""

@@ -16,7 +16,7 @@ from core.conversation import Conversation
 from core.errors import StoreUnavailable, VersionConflict
 from core.ids import ConversationId, OutId
 from core.outbox import OutboxRow
-from core.storage import Held, Leased, Save, Store
+from core.storage import Held, Leased, Save, Store, TranscriptRow
 from core.store.documents import earliest_wake
 from hub.groups import MAX_GROUP, GroupCommit
 from hub.telemetry import Metrics
@@ -43,10 +43,12 @@ class Hold:
     is_fresh: bool = True
     """Just read from the store: what its last owner left in doubt is still to be settled."""
     busy: bool = True
+    said: tuple[TranscriptRow, ...] = ()
+    """Lines of people that the transcript may not have yet; they travel in the conversation until it has."""
     recorded: set[OutId] = field(default_factory=set)
     """Finished rows whose transcript line is on its way."""
     is_dirty: bool = False
-    """Rows have finished; that is written with the next commit, or when the lease is given back."""
+    """Something has finished that is not written yet: it goes with the next commit, or when the lease is given back."""
 
     @property
     def open_rows(self) -> list[OutboxRow]:
@@ -61,6 +63,16 @@ class Hold:
         """Take a row out that the transcript has."""
         self.recorded.discard(done.id)
         self.out = tuple(row for row in self.out if row.id != done.id)
+
+    def heard(self, line: TranscriptRow) -> None:
+        """Take a line off that the transcript has."""
+        self.said = tuple(other for other in self.said if other.id != line.id)
+        self.is_dirty = True
+
+    @property
+    def lease(self) -> Held:
+        """Return the lease by its name."""
+        return Held(self.id, self.fence, is_empty=self.rev == 0 and self.conversation is None)
 
 
 class Holds:
@@ -78,6 +90,7 @@ class Holds:
         self._clock = clock
         self._metrics = metrics
         self._held: dict[ConversationId, Hold] = {}
+        self._abandoned: dict[ConversationId, Held] = {}
         self._acquiring: GroupCommit[ConversationId, Leased | None] = GroupCommit(self._acquire)
         self._saving: GroupCommit[Hold, bool] = GroupCommit(self._save)
 
@@ -91,11 +104,23 @@ class Holds:
         if known is not None and self._clock.monotonic() < known.good_until:
             known.busy = True
             return known
+        if known is not None:
+            self.forget(known)
+        if (ours := self._abandoned.pop(name, None)) is not None:
+            await self._store.release([ours], self._worker)
         asked = self._clock.monotonic()
         leased = await self._acquiring.put(name)
         if leased is None:
             return None
-        hold = Hold(name, leased.fence, leased.rev, leased.conversation, leased.out, asked + WORK_WITHOUT_RENEWAL_S)
+        hold = Hold(
+            id=name,
+            fence=leased.fence,
+            rev=leased.rev,
+            conversation=leased.conversation,
+            out=leased.out,
+            said=leased.said,
+            good_until=asked + WORK_WITHOUT_RENEWAL_S,
+        )
         self._held[name] = hold
         return hold
 
@@ -109,6 +134,7 @@ class Holds:
         Raises:
             VersionConflict: the lease is lost; the hold is dropped and its work is void.
             StoreUnavailable: nobody knows whether the write applied; the hold is dropped, recovery reads it again.
+            StoreRefused: this state can never be written; the hold stays as it was.
         """
         if self._clock.monotonic() >= hold.good_until:
             self.forget(hold)
@@ -138,18 +164,19 @@ class Holds:
 
     @staticmethod
     def _as_save(hold: Hold, now: datetime, *, release: bool = False) -> Save:
-        if hold.conversation is None:
-            raise VersionConflict("nothing to save: no event was taken under this hold")
-        return Save(hold.conversation, hold.out, hold.fence, hold.rev, earliest_wake(hold.out, now), release)
+        assert hold.conversation is not None  # noqa: S101  only a turn, or rows that one left, make a hold worth saving
+        wake_at = earliest_wake(hold.out, now)
+        return Save(hold.conversation, hold.out, hold.fence, hold.rev, wake_at, hold.said, release)
 
     def idle(self, hold: Hold) -> None:
         """Say that nothing is being done with a hold; it is kept warm for a while and then given back."""
         hold.busy = False
 
     def forget(self, hold: Hold) -> None:
-        """Drop a hold without touching the database: its state is no longer known."""
+        """Drop a hold whose state is no longer known; its lease is given back before it is taken again."""
         if self._held.get(hold.id) is hold:
             del self._held[hold.id]
+            self._abandoned[hold.id] = hold.lease
 
     def holds(self, name: ConversationId) -> bool:
         """Tell whether this process holds a conversation."""
@@ -161,39 +188,45 @@ class Holds:
             await asyncio.sleep(RENEW_EVERY_S)
             try:
                 await self.renew()
-            except StoreUnavailable as error:
-                log.warning("leases_not_renewed", error=str(error), held=len(self._held))
+                await self.give_back_idle()
+            except Exception as error:  # noqa: BLE001  without renewal every lease is lost: the loop must go on
+                log.warning("leases_not_renewed", error=type(error).__name__, held=len(self._held))
 
     async def renew(self) -> None:
-        """Renew and release once."""
-        idle = [hold for hold in self._held.values() if not hold.busy]
-        for hold in idle:
-            self.forget(hold)
-        await self._give_back(idle)
-        in_use = list(self._held.values())
-        if not in_use:
+        """Prolong every lease once."""
+        holds = list(self._held.values())
+        if not holds:
             return
         asked = self._clock.monotonic()
-        ours = await self._store.renew([Held(hold.id, hold.fence) for hold in in_use], self._worker, LEASE_S)
-        for hold in in_use:
+        ours = await self._store.renew([hold.lease for hold in holds], self._worker, LEASE_S)
+        for hold in holds:
             if hold.id in ours:
                 hold.good_until = asked + WORK_WITHOUT_RENEWAL_S
             else:
                 self.forget(hold)
                 self._metrics.leases_lost.inc()
 
-    async def _give_back(self, holds: Sequence[Hold]) -> None:
+    async def give_back_idle(self) -> None:
+        """Release what nobody works on, and what a failure left behind."""
+        idle = [hold for hold in self._held.values() if not hold.busy]
+        for hold in idle:
+            del self._held[hold.id]
+        abandoned, self._abandoned = list(self._abandoned.values()), {}
+        await self._give_back(idle, abandoned)
+
+    async def _give_back(self, holds: Sequence[Hold], abandoned: Sequence[Held]) -> None:
         """Release leases; what is not written yet goes with it."""
         now = self._clock.now()
         dirty = [self._as_save(hold, now, release=True) for hold in holds if hold.is_dirty]
+        clean = [hold.lease for hold in holds if not hold.is_dirty] + list(abandoned)
+        for start in range(0, len(clean), MAX_GROUP):
+            await self._store.release(clean[start : start + MAX_GROUP], self._worker)
         for start in range(0, len(dirty), MAX_GROUP):
             await self._store.save(dirty[start : start + MAX_GROUP])
-        if clean := [Held(hold.id, hold.fence) for hold in holds if not hold.is_dirty]:
-            await self._store.release(clean, self._worker)
 
     async def close(self) -> None:
         """Finish what is being written and give every lease back."""
         await self._saving.drain()
         held = list(self._held.values())
         self._held.clear()
-        await self._give_back(held)
+        await self._give_back(held, list(self._abandoned.values()))

@@ -9,8 +9,9 @@ import structlog
 
 from channels.base import Acceptance, Channel
 from channels.inbound import Inbound
+from channels.payload import clean_text
 from core.clock import Clock
-from core.errors import StoreUnavailable
+from core.errors import StoreError, StoreRefused, StoreUnavailable
 from core.ids import account_key
 from core.inbox import InboxRow, InboxState
 from core.storage import Store
@@ -23,8 +24,8 @@ ACCEPT_WITHIN_S = 1.0
 """A platform waits 3 s at most (Slack); past one second it is told to come again."""
 MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_MAIL_BYTES = 10 * 1024 * 1024
-KEPT_OF_OVERSIZED_BYTES = 64 * 1024
-"""How much of an oversized payload is kept to see what it was."""
+KEPT_IN_QUARANTINE_BYTES = 64 * 1024
+"""How much is kept of a payload that is too big, to see what it was."""
 
 
 class Inbox:
@@ -53,6 +54,7 @@ class Inbox:
         self._channels = channels
         self._offer = offer
         self._arrivals = itertools.count()
+        self._opened = asyncio.Event()
         self._closed = False
         self._group: GroupCommit[InboxRow, bool] = GroupCommit(self._insert)
 
@@ -66,15 +68,23 @@ class Inbox:
             raise StoreUnavailable("this process is stopping")
         labels = (inbound.channel, inbound.account)
         started = self._clock.monotonic()
+        row = self._row(inbound)
         try:
-            is_new = await asyncio.wait_for(self._group.put(self._row(inbound)), ACCEPT_WITHIN_S)
-        except (StoreUnavailable, TimeoutError) as error:
+            is_new = await asyncio.wait_for(self._put(row), ACCEPT_WITHIN_S)
+        except (StoreError, TimeoutError) as error:
             self._metrics.refused.labels(*labels).inc()
-            log.error("not_accepted", account=account_key(*labels), error=str(error), error_type=type(error).__name__)
+            log.error("not_accepted", account=account_key(*labels), error=type(error).__name__)
             raise StoreUnavailable("the payload is not durable") from error
         self._metrics.accept_seconds.observe(self._clock.monotonic() - started)
         (self._metrics.accepted if is_new else self._metrics.duplicates).labels(*labels).inc()
         return Acceptance.ACCEPTED if is_new else Acceptance.DUPLICATE
+
+    async def _put(self, row: InboxRow) -> bool:
+        await self._opened.wait()
+        try:
+            return await self._group.put(row)
+        except StoreRefused:
+            return await self._group.put(self._set_aside(row, "unstorable"))
 
     def _row(self, inbound: Inbound) -> InboxRow:
         channel = self._channels[account_key(inbound.channel, inbound.account)]
@@ -85,22 +95,29 @@ class Inbox:
             channel=inbound.channel,
             account=inbound.account,
             body=inbound.body,
-            headers=dict(inbound.headers),
+            headers={name: clean_text(value) for name, value in inbound.headers.items()},
             received_at=inbound.received_at,
             node=self._node,
             n=next(self._arrivals),
             order=key.order,
         )
         limit = MAX_MAIL_BYTES if inbound.channel == "email" else MAX_PAYLOAD_BYTES
-        return row if len(inbound.body) <= limit else self._oversized(row)
+        return row if len(inbound.body) <= limit else self._set_aside(row, "too_big")
 
-    def _oversized(self, row: InboxRow) -> InboxRow:
-        """Keep the beginning of an oversized payload for people to see, and nothing for the bot to read."""
-        self._metrics.quarantined.labels(row.channel, row.account, "too_big").inc()
+    def _set_aside(self, row: InboxRow, why: str) -> InboxRow:
+        """Keep the beginning of a payload for people to see, and nothing for the bot to read."""
+        self._metrics.quarantined.labels(row.channel, row.account, why).inc()
         digest = hashlib.sha256(row.body).hexdigest()
-        reason = f"too_big: {len(row.body)} bytes, sha256 {digest}"
         return row.model_copy(
-            update={"state": InboxState.QUARANTINED, "body": row.body[:KEPT_OF_OVERSIZED_BYTES], "reason": reason}
+            update={
+                "id": f"{row.channel}:{row.account}:sha256:{digest}" if why == "unstorable" else row.id,
+                "second": None,
+                "order": None,
+                "headers": {},
+                "state": InboxState.QUARANTINED,
+                "body": row.body[:KEPT_IN_QUARANTINE_BYTES],
+                "reason": f"{why}: {len(row.body)} bytes, sha256 {digest}",
+            }
         )
 
     async def _insert(self, rows: Sequence[InboxRow]) -> Sequence[bool]:
@@ -111,6 +128,10 @@ class Inbox:
                 if is_new and row.state is InboxState.RECEIVED:
                     self._offer(row)
         return results
+
+    def open(self) -> None:
+        """Begin to accept; what arrived before that has waited."""
+        self._opened.set()
 
     async def close(self) -> None:
         """Take nothing new, and wait until everything that arrived is durable or refused."""

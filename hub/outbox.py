@@ -10,7 +10,7 @@ import structlog
 from channels.base import Channel
 from core.clock import Clock
 from core.errors import AccountRefused, DeliveryError, RateLimited, UnknownOutcome
-from core.ids import account_key
+from core.ids import OutId, account_of
 from core.inbox import InboxMark, InboxState
 from core.outbox import TIME_TO_LIVE, OutboxRow, SendState, after_error, in_doubt
 from core.replies import Receipt
@@ -29,6 +29,8 @@ PROOF_WITHIN_S = 120.0
 """After so long without proof either way a send in doubt is resent or held, by policy."""
 PROOF_RETRY_S = 5.0
 ACCOUNT_PAUSE_S = 60.0
+ACCOUNT_OFF_PAUSE_S = 3600.0
+"""How often replies of an account that is switched off are looked at."""
 
 
 @dataclass
@@ -45,15 +47,22 @@ class Outbox:
     absence_proven_after_s: float = ABSENCE_PROVEN_AFTER_S
     _paused: dict[str, datetime] = field(default_factory=dict)
     """Account or bucket to the time until which the platform wants no call."""
+    _settled: dict[OutId, OutboxRow] = field(default_factory=dict)
+    """How sends ended that neither the conversation nor the transcript may know of yet: a write that fails in between
+    must not turn a send that we know of into one in doubt."""
 
     async def recover(self, hold: Hold) -> None:
-        """Take over rows that a dead owner left in SENDING: unless the transcript knows better, nobody does."""
+        """Take over what a dead owner or a failed write left in doubt, and write lines that may be missing."""
+        for line in hold.said:
+            self.records.line(line, partial(hold.heard, line))
         doubtful = [row for row in hold.open_rows if row.state in {SendState.SENDING, SendState.UNKNOWN}]
         if not doubtful:
             return
         delivered = await self.store.delivered([row.id for row in doubtful])
         for row in doubtful:
-            if row.id in delivered:
+            if row.id in self._settled:
+                hold.put(self._settled[row.id])
+            elif row.id in delivered:
                 hold.put(row.sent(delivered[row.id]))
             else:
                 hold.put(row.model_copy(update={"state": SendState.UNKNOWN, "reason": row.reason or "owner_died"}))
@@ -68,7 +77,8 @@ class Outbox:
             row = hold.open_rows[0]
             due = await self._advance(hold, row)
             if due is not None:
-                await self.holds.save(hold)
+                if hold.open_rows[0] is not row or hold.is_dirty:
+                    await self.holds.save(hold)
                 return due
         self._finish(hold)
         return None
@@ -76,6 +86,8 @@ class Outbox:
     async def _advance(self, hold: Hold, row: OutboxRow) -> datetime | None:
         """Move the first open row one step; returns the time to wait for, if it cannot move now."""
         now = self.clock.now()
+        if account_of(hold.id) not in self.channels:
+            return now + timedelta(seconds=ACCOUNT_OFF_PAUSE_S)
         match row.state:
             case SendState.UNKNOWN:
                 return await self._prove(hold, row, now)
@@ -87,7 +99,8 @@ class Outbox:
             return None
         due = max((moment for moment in (row.retry_at, self._pause_of(hold, row)) if moment is not None), default=now)
         if due > now:
-            hold.put(row.queued(due, row.reason or "waiting"))
+            if due != row.retry_at:
+                hold.put(row.queued(due, row.reason or "waiting"))
             return due
         hold.put(row.sending(now))
         await self.holds.save(hold)
@@ -108,18 +121,20 @@ class Outbox:
         return until is not None and until > self.clock.now()
 
     def _pause_of(self, hold: Hold, row: OutboxRow) -> datetime | None:
-        account, bucket = self._pause_names(hold, row)
-        pauses = [until for name in (account, bucket) if (until := self._paused.get(name)) is not None]
+        now = self.clock.now()
+        for name in self._pause_names(hold, row):
+            if name in self._paused and self._paused[name] <= now:
+                del self._paused[name]
+        pauses = [self._paused[name] for name in self._pause_names(hold, row) if name in self._paused]
         return max(pauses, default=None)
 
     @staticmethod
     def _pause_names(hold: Hold, row: OutboxRow) -> tuple[str, str]:
-        account = ":".join(hold.id.split(":", 2)[:2])
+        account = account_of(hold.id)
         return account, f"{account}:{row.call.bucket}"
 
     def _channel(self, hold: Hold) -> Channel:
-        channel, account, _ = hold.id.split(":", 2)
-        return self.channels[account_key(channel, account)]
+        return self.channels[account_of(hold.id)]
 
     async def _send(self, hold: Hold, row: OutboxRow) -> None:
         """Make the call that is claimed, and write down what came of it with the claim of the next one."""
@@ -138,6 +153,8 @@ class Outbox:
             changed = row.sent(receipt.provider_id)
         self.metrics.send_seconds.labels(channel.name).observe(self.clock.monotonic() - started)
         self.metrics.sends.labels(channel.name, str(changed.state)).inc()
+        if changed.is_terminal:
+            self._settled[row.id] = changed
         hold.put(changed)
         await self._claim_next(hold)
 
@@ -153,7 +170,7 @@ class Outbox:
             self._paused[bucket] = now + timedelta(seconds=error.retry_after_s)
         if isinstance(error, AccountRefused):
             if self._paused.get(account, now) <= now:
-                log.error("account_refused", account=account, error=str(error))
+                log.error("account_refused", account=account, fix="run `frontdesk doctor`")
             self._paused[account] = now + timedelta(seconds=ACCOUNT_PAUSE_S)
         if row.call.role == "aside" and not isinstance(error, RateLimited | AccountRefused):
             changed = row.ended(SendState.CANCELLED, "aside_failed")
@@ -164,7 +181,7 @@ class Outbox:
             conversation=self.names(hold.id),
             out_id=row.id,
             error=type(error).__name__,
-            detail=str(error),
+            code=getattr(error, "code", None),
             becomes=str(changed.state),
             attempt=row.attempt,
         )
@@ -219,7 +236,8 @@ class Outbox:
         """Return what the platform knows of a call, and whether it answered at all."""
         try:
             return await channel.find_sent(row.call, row.id, since), True
-        except DeliveryError:
+        except Exception as error:  # noqa: BLE001  no answer, however it came about, is no proof
+            log.info("proof_not_had", out_id=row.id, error=type(error).__name__)
             return None, False
 
     def _finish(self, hold: Hold) -> None:
@@ -232,12 +250,16 @@ class Outbox:
         for row in done:
             hold.recorded.add(row.id)
             if row.call.role == "message":
-                self.records.line(self._line_out(hold, row), partial(hold.drop, row))
+                self.records.line(self._line_out(hold, row), partial(self._recorded, hold, row))
             else:
-                hold.drop(row)
+                self._recorded(hold, row)
         hold.is_dirty = hold.is_dirty or bool(done)
         for inbox_id in dict.fromkeys(row.inbox_id for row in done):
             self.records.mark(InboxMark(id=inbox_id, state=InboxState.DONE))
+
+    def _recorded(self, hold: Hold, row: OutboxRow) -> None:
+        self._settled.pop(row.id, None)
+        hold.drop(row)
 
     @staticmethod
     def _line_out(hold: Hold, row: OutboxRow) -> TranscriptRow:

@@ -17,7 +17,7 @@ LINGER_S = 0.02
 
 
 class Records:
-    """Lazy writes. One that fails is recovery's ordinary case: the sweep finds what it should have said."""
+    """Lazy writes. What fails is written again by who finds it missing: the sweep, or a conversation's next owner."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

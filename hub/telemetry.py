@@ -16,7 +16,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 SECRET_SHAPES = re.compile(
-    r"xox[a-z]-[\w-]+|xapp-[\w-]+|\d{6,}:[\w-]{30,}|\bAC[0-9a-f]{32}\b|\bSK[0-9a-f]{32}\b|Bearer\s+\S+|/bot\d+:[^/\s]+"
+    r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<!\w)\d{8,12}:[\w-]{33,}|\bAC[0-9a-f]{32}\b|\bSK[0-9a-f]{32}\b|Bearer\s+\S+|/bot\d+:[^/\s]+"
 )
 """Tokens as Slack, Telegram and Twilio write them (SECURITY section 4), should a library's message hold one."""
 LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
@@ -31,8 +31,18 @@ class LogNames:
     def __call__(self, conversation_id: str) -> str:
         """Return `channel:account:xxxxxxxx` for a conversation id."""
         channel, account, thread = conversation_id.split(":", 2)
-        digest = hashlib.blake2b(thread.encode(), key=self._key, digest_size=6).hexdigest()
-        return f"{channel}:{account}:{digest}"
+        return f"{channel}:{account}:{self._digest(thread)}"
+
+    def _digest(self, text: str) -> str:
+        return hashlib.blake2b(text.encode(), key=self._key, digest_size=6).hexdigest()
+
+    def row(self, name: str) -> str:
+        """Return the name of an event or inbox row; a web visitor's holds the session, so that one is hashed.
+
+        >>> LogNames(b"key").row("tw:main:SM1")
+        'tw:main:SM1'
+        """
+        return f"web:{self._digest(name)}" if name.startswith("web:") else name
 
 
 def _hide_secrets(_logger: Any, _method: str, entry: structlog.types.EventDict) -> structlog.types.EventDict:
@@ -105,12 +115,6 @@ class Metrics:
         self.sends = Counter("frontdesk_sends", "Api calls by how they ended.", ("channel", "outcome"), registry=r)
         self.send_seconds = Histogram(
             "frontdesk_send_seconds", "One api call.", ("channel",), buckets=LATENCY_BUCKETS_S, registry=r
-        )
-        self.answer_seconds = Histogram(
-            "frontdesk_answer_seconds",
-            "From durable to the first reply at the platform.",
-            buckets=LATENCY_BUCKETS_S,
-            registry=r,
         )
         self.handoffs = Counter("frontdesk_handoffs", "Conversations given to people.", ("reason",), registry=r)
         self.leases_lost = Counter("frontdesk_leases_lost", "Work thrown away because a lease was lost.", registry=r)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from channels.base import Channel
 from core.clock import Clock
 from core.conversation import RECENT_EVENTS, ActionResult, ActionWanted, Conversation, Handoff, Trace, Turn
+from core.errors import StoreError, StoreRefused
 from core.events import ChoiceMade, CommandGiven, DeliveryStatusChanged, Event, MessageReceived
 from core.ids import DeskName, EventId, account_key, out_id
 from core.inbox import InboxMark, InboxRow, InboxState
@@ -81,8 +83,10 @@ class Turns:
         if isinstance(event, DeliveryStatusChanged):
             await self._note_delivery(hold, row, event)
             return
+        if len(hold.open_rows) >= MAX_OUTBOX_ROWS:
+            raise OutboxFull
         started = self.clock.monotonic()
-        conversation = hold.conversation or self._new(event)
+        conversation = self._current(hold, event)
         if conversation.remembers(event.id):
             self._settle(hold, row)
             return
@@ -92,10 +96,14 @@ class Turns:
         if turn.ignored is not None:
             self._ignore(row, turn.ignored)
             return
-        await self._commit(hold, row, event, turn, started)
+        await self._commit(hold, row.id, event, turn, started)
+        self._settle(hold, row)
 
-    def _new(self, event: Event) -> Conversation:
+    def _current(self, hold: Hold, event: Event) -> Conversation:
+        """Return the conversation as it stands, or a new one; it belongs to the desk that has its account now."""
         desk = self.desks[account_key(event.channel, event.account)]
+        if hold.conversation is not None:
+            return hold.conversation.model_copy(update={"desk": desk.name})
         return Conversation(
             id=event.conversation_id,
             desk=desk.name,
@@ -122,29 +130,33 @@ class Turns:
         latency_ms = (self.clock.monotonic() - started) * 1000
         return result.model_copy(update={"latency_ms": latency_ms})
 
-    async def _commit(self, hold: Hold, row: InboxRow, event: Event, turn: Turn, started: float, step: int = 0) -> None:
+    async def _commit(self, hold: Hold, inbox_id: str, event: Event, turn: Turn, started: float, step: int = 0) -> None:
         version = turn.conversation.version + 1
         conversation = turn.conversation.model_copy(update={"version": version})
-        plan = self._plan(conversation, row, event, turn.replies, step)
+        plan = self._plan(conversation, inbox_id, event, turn.replies, step)
+        if len(plan) > MAX_OUTBOX_ROWS:
+            raise ValueError(f"a plan of {len(plan)} api calls; {MAX_OUTBOX_ROWS} is the most")
         if len(hold.open_rows) + len(plan) > MAX_OUTBOX_ROWS:
             raise OutboxFull
         if plan and not hold.open_rows and not self.outbox.is_paused(hold, plan[0]):
             plan[0] = plan[0].sending(self.clock.now())
-        before = (hold.conversation, hold.out)
-        hold.conversation, hold.out = conversation, (*hold.out, *plan)
+        trace = turn.trace.model_copy(update={"latency_ms": self._since_ms(started)})
+        line = self._line_in(conversation, event, trace)
+        before = (hold.conversation, hold.out, hold.said)
+        hold.conversation, hold.out, hold.said = conversation, (*hold.out, *plan), (*hold.said, line)
         try:
             await self.holds.save(hold)
-        except BaseException:
-            hold.conversation, hold.out = before
+        except StoreRefused:  # the hold is still good, only this turn cannot be written
+            hold.conversation, hold.out, hold.said = before
             raise
-        latency_ms = (self.clock.monotonic() - started) * 1000
-        trace = turn.trace.model_copy(update={"latency_ms": round(latency_ms, 2)})
         self._tell(event, conversation, turn, trace)
-        self.records.line(self._line_in(conversation, event, trace))
-        self._settle(hold, row)
+        self.records.line(line, partial(hold.heard, line))
+
+    def _since_ms(self, started: float) -> float:
+        return round((self.clock.monotonic() - started) * 1000, 2)
 
     def _plan(
-        self, conversation: Conversation, row: InboxRow, event: Event, replies: tuple[Reply, ...], step: int
+        self, conversation: Conversation, inbox_id: str, event: Event, replies: tuple[Reply, ...], step: int
     ) -> list[OutboxRow]:
         """Render every reply now, so that a retry says the same."""
         channel = self.channels[account_key(conversation.channel, conversation.account)]
@@ -164,7 +176,7 @@ class Turns:
             OutboxRow(
                 id=out_id(conversation.desk, event.id, step, index),
                 event_id=event.id,
-                inbox_id=row.id,
+                inbox_id=inbox_id,
                 call=call,
                 epoch=conversation.epoch,
                 seq=conversation.version * SEQ_STEP + 1 + index,
@@ -188,7 +200,9 @@ class Turns:
         """Take a delivery status; for a send in doubt it is the proof that it arrived."""
         for entry in hold.open_rows:
             if entry.id == event.out_id and entry.state is SendState.UNKNOWN:
-                hold.put(entry.sent(event.provider_id))
+                hold.put(entry.sent(event.provider_id))  # whatever became of it later, it did reach the platform
+                hold.is_dirty = True
+        await self.records.drain()  # the line that the status is about may be on its way
         await self.store.note_delivery(event.out_id, event.provider_id, event.status, event.error_code)
         self.records.mark(InboxMark(id=row.id, state=InboxState.DONE))
 
@@ -197,7 +211,7 @@ class Turns:
 
         The message itself is not remembered as taken, so that a person may replay it.
         """
-        conversation = hold.conversation or self._new(event)
+        conversation = self._current(hold, event)
         burial = EventId(f"{event.id}{BURIAL}")
         if conversation.remembers(burial):
             return
@@ -213,7 +227,14 @@ class Turns:
         trace = Trace(event_id=event.id, rung="handoff", templates=(TROUBLE.template,), handoff="error")
         handoff = Handoff(reason="error", summary=TROUBLE.template)
         turn = Turn(conversation=given, replies=(TROUBLE,), trace=trace, handoff=handoff)
-        await self._commit(hold, row, event, turn, self.clock.monotonic(), step=1)
+        started = self.clock.monotonic()
+        try:
+            await self._commit(hold, burial, event, turn, started, step=1)
+        except (StoreError, OutboxFull):
+            raise
+        except Exception as error:  # noqa: BLE001  the notice may fail for the reason the turn did; people still take over
+            log.error("notice_failed", row=self.names.row(row.id), error=type(error).__name__)
+            await self._commit(hold, burial, event, turn.model_copy(update={"replies": ()}), started, step=1)
 
     def _tell(self, event: Event, conversation: Conversation, turn: Turn, trace: Trace) -> None:
         self.metrics.turns.labels(event.channel, trace.rung).inc()
@@ -223,7 +244,7 @@ class Turns:
         log.info(
             "turn",
             conversation=self.names(conversation.id),
-            event_id=event.id,
+            event_id=self.names.row(event.id),
             version=conversation.version,
             intent=trace.intent,
             confidence=trace.confidence,

@@ -6,7 +6,7 @@ import importlib
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import structlog
 from channels.base import Accept, Acceptance, Channel, Resources
 from channels.inbound import Inbound
 from core.clock import Clock
-from core.errors import ConfigError
+from core.errors import ConfigError, StoreError
 from core.ids import AccountName, DeskName
 from core.ports import Action, Responder
 from core.storage import Store
@@ -85,18 +85,34 @@ class App:
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     async def start(self) -> None:
-        """Begin to listen and to work. The HTTP server is started by its owner."""
+        """Take up what was left behind, then open the inbox: nothing new may overtake it."""
         self._say_what_is_off()
+        if self.lanes is not None:
+            with contextlib.suppress(StoreError):  # the regular sweep tries again
+                await self.lanes.sweep(everything=True)
+        self.inbox.open()
         if self.rings is not None:
             await self.rings.start()
         if self.lanes is not None:
-            self._tasks.append(asyncio.create_task(self.holds.keep()))
-            self._tasks.append(asyncio.create_task(self.lanes.keep_sweeping()))
+            self._go(self.holds.keep())
+            self._go(self.lanes.keep_sweeping())
             if self.rings is not None:
-                self._tasks.append(asyncio.create_task(self.rings.listen(self.lanes.sweep_now)))
+                self._go(self.rings.listen(self.lanes.sweep_now))
         if self.role != "worker":
-            self._tasks += [asyncio.create_task(self._listen(key, channel)) for key, channel in self.channels.items()]
+            for key, channel in self.channels.items():
+                self._go(self._listen(key, channel))
         self.ready = True
+
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something for as long as the hub lives; should it end by itself with an error, say so."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("background_task_ended", task=str(task.get_coro()), error=type(error).__name__)
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(ended)
+        self._tasks.append(task)
 
     def _say_what_is_off(self) -> None:
         for plan in self.settings.accounts:

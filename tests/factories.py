@@ -14,7 +14,7 @@ from channels.inbound import Capabilities, DeliveryKey, Inbound
 from core.clock import Clock
 from core.conversation import ActionResult, ActionWanted, Conversation, Trace, Turn
 from core.errors import MalformedPayload
-from core.events import Address, Event, MessageReceived, Sender
+from core.events import Address, DeliveryStatusChanged, Event, MessageReceived, Sender
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, conversation_id
 from core.outbox import UnknownSends
 from core.ports import Words
@@ -24,7 +24,7 @@ from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.holds import Holds
 from hub.inbox import Inbox
-from hub.lanes.local import Lanes
+from hub.lanes.local import GRACE_S, Lanes
 from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Desk
@@ -73,7 +73,9 @@ class FakeChannel:
         messages = payload.get("several") or ([payload] if "text" in payload else [])
         return tuple(self._event(message, inbound.received_at) for message in messages)
 
-    def _event(self, message: dict[str, Any], at: datetime) -> MessageReceived:
+    def _event(self, message: dict[str, Any], at: datetime) -> Event:
+        if "status" in message:
+            return self._status(message, at)
         return MessageReceived(
             id=EventId(f"fake:{message['id']}"),
             channel=self.name,
@@ -86,6 +88,21 @@ class FakeChannel:
             adapter="fake/1",
             message_id=message["id"],
             text=message["text"],
+        )
+
+    def _status(self, message: dict[str, Any], at: datetime) -> DeliveryStatusChanged:
+        return DeliveryStatusChanged(
+            id=EventId(f"fake:{message['id']}"),
+            channel=self.name,
+            account=self.account,
+            conversation_id=conversation_id("fake", "one", message["thread"]),
+            sender=Sender(id=message["thread"]),
+            sent_at=at,
+            received_at=at,
+            adapter="fake/1",
+            status=message["status"],
+            provider_id="p1",
+            out_id=message["out_id"],
         )
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
@@ -223,6 +240,7 @@ def build_bench(
     responder: FakeResponder | None = None,
     worker: str = "w1",
     absence_proven_after_s: float = 0.0,
+    grace_s: float = GRACE_S,
 ) -> Bench:
     """Build a hub of fakes."""
     clock = clock or SystemClock()
@@ -265,7 +283,8 @@ def build_bench(
         metrics=metrics,
         names=names,
         pause=pause,
-        grace_s=0.0,
+        grace_s=grace_s,
     )
     inbox = Inbox(store, worker, clock, metrics, channels, lanes.offer)
+    inbox.open()
     return Bench(clock, store, channel, responder, inbox, holds, records, lanes, outbox, metrics, pauses, actions)

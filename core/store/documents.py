@@ -41,6 +41,7 @@ def conversation_fields(save: Save) -> Document:
     """Return what a save sets on its conversation document."""
     return save.conversation.model_dump(mode="python", exclude={"id"}) | {
         "out": [row.model_dump(mode="python") | {"state": str(row.state)} for row in save.out],
+        "said": [line.model_dump(mode="python") for line in save.said],
         "rev": save.rev + 1,
         "wake_at": save.wake_at,
     }
@@ -59,6 +60,7 @@ def leased(document: Document) -> Leased:
         rev=document.get("rev", 0),
         conversation=conversation,
         out=tuple(OutboxRow.model_validate(row) for row in document.get("out", ())),
+        said=tuple(TranscriptRow.model_validate(line) for line in document.get("said", ())),
     )
 
 

@@ -1,6 +1,7 @@
 """The store in memory, for tests and for `frontdesk chat` and `replay`: every promise except surviving the process."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from core.clock import Clock
 from core.conversation import Conversation
 from core.ids import ConversationId
-from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, sources_of
+from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.outbox import OutboxRow
 from core.storage import END_RANK, DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
 from core.store.documents import mark_fields
@@ -23,6 +24,7 @@ class _Conversation:
     conversation: Conversation | None = None
     out: tuple[OutboxRow, ...] = ()
     wake_at: datetime | None = None
+    said: tuple[TranscriptRow, ...] = ()
 
 
 @dataclass
@@ -43,6 +45,7 @@ class MemoryStore:
     _conversations: dict[ConversationId, _Conversation] = field(default_factory=dict)
     _lines: dict[str, _Line] = field(default_factory=dict)
     _letters: dict[str, DeadLetter] = field(default_factory=dict)
+    _fences: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def prepare(self) -> None:
         """Have nothing to prepare."""
@@ -72,16 +75,16 @@ class MemoryStore:
             if row is not None and str(row.state) in sources_of(mark.state):
                 self._inbox[mark.id] = row.model_copy(update=mark_fields(mark) | {"state": mark.state})
 
-    async def open_inbox(self, now: datetime, before: datetime, limit: int) -> list[InboxRow]:
-        """Return rows that are RECEIVED or READY, due, and came before a time; oldest first."""
-        due = (
-            row
-            for row in self._inbox.values()
-            if row.state in OPEN_STATES
-            and row.received_at <= before
-            and (row.not_before is None or row.not_before <= now)
-        )
-        return sorted(due, key=lambda row: row.received_at)[:limit]
+    async def open_inbox(self, before: datetime, skip: int, limit: int) -> list[OpenRow]:
+        """Return rows that are RECEIVED or READY and came before a time, oldest first, without their bytes."""
+        found = [row for row in self._inbox.values() if row.state in OPEN_STATES and row.received_at <= before]
+        found.sort(key=lambda row: row.received_at)
+        fields = set(OpenRow.model_fields)
+        return [OpenRow.model_validate(row.model_dump(include=fields)) for row in found[skip : skip + limit]]
+
+    async def load_inbox(self, ids: Sequence[str]) -> list[InboxRow]:
+        """Return rows with their bytes, oldest first."""
+        return sorted((self._inbox[name] for name in ids if name in self._inbox), key=lambda row: row.received_at)
 
     async def find_inbox(self, row_id: str) -> InboxRow | None:
         """Return one row with its raw bytes."""
@@ -105,17 +108,15 @@ class MemoryStore:
         return True
 
     async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
-        """Lease conversations that nobody holds, and load them; those that somebody holds are left out."""
+        """Lease conversations that nobody holds, and load them; what is held already, even by us, is left out."""
         now = self.clock.monotonic()
+        leased: list[Leased] = []
         for name in ids:
             entry = self._conversations.setdefault(name, _Conversation())
             if entry.lease_until < now:
-                entry.worker, entry.lease_until, entry.fence = worker, now + lease_s, entry.fence + 1
-        return [
-            Leased(name, entry.fence, entry.rev, entry.conversation, entry.out)
-            for name in ids
-            if (entry := self._conversations[name]).worker == worker
-        ]
+                entry.worker, entry.lease_until, entry.fence = worker, now + lease_s, next(self._fences)
+                leased.append(Leased(name, entry.fence, entry.rev, entry.conversation, entry.out, entry.said))
+        return leased
 
     async def renew(self, held: Sequence[Held], worker: str, lease_s: float) -> set[ConversationId]:
         """Prolong leases; returns the conversations that are still ours."""
@@ -126,11 +127,14 @@ class MemoryStore:
         return ours
 
     async def release(self, held: Sequence[Held], worker: str) -> None:
-        """Give leases back before their time."""
+        """Give leases back before their time; an empty conversation goes with its lease."""
         for lease in held:
-            if self._is_held(lease, worker):
-                entry = self._conversations[lease.id]
-                entry.worker, entry.lease_until = None, float("-inf")
+            if not self._is_held(lease, worker):
+                continue
+            entry = self._conversations[lease.id]
+            entry.worker, entry.lease_until = None, float("-inf")
+            if lease.is_empty and not entry.rev:
+                del self._conversations[lease.id]
 
     async def release_all(self) -> None:
         """Give every lease back."""
@@ -152,6 +156,7 @@ class MemoryStore:
         if entry.rev != save.rev:
             return entry.rev == save.rev + 1  # one holder writes under a fence: this is a write that had applied
         entry.conversation, entry.out, entry.wake_at = save.conversation, save.out, save.wake_at
+        entry.said = save.said
         entry.rev += 1
         if save.release:
             entry.worker, entry.lease_until = None, float("-inf")
@@ -167,7 +172,7 @@ class MemoryStore:
         entry = self._conversations.get(conversation_id)
         if entry is None:
             return None
-        return Leased(conversation_id, entry.fence, entry.rev, entry.conversation, entry.out)
+        return Leased(conversation_id, entry.fence, entry.rev, entry.conversation, entry.out, entry.said)
 
     async def record(self, rows: Sequence[TranscriptRow]) -> None:
         """Write transcript lines; writing one again changes nothing but its delivery state, which only rises."""

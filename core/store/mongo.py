@@ -5,22 +5,28 @@ Indexes and expiry are declared here and created at start. No `find_one_and_*`: 
 """
 
 import asyncio
+import logging
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
-from pymongo import ASCENDING, DESCENDING, UpdateMany, UpdateOne, WriteConcern
+from pydantic import ValidationError
+from pymongo import ASCENDING, DESCENDING, DeleteOne, UpdateMany, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from core.clock import Clock
-from core.errors import StoreUnavailable
+from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
-from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, sources_of
+from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.storage import END_RANK, DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
 from core.store import documents
+
+log = logging.getLogger(__name__)
 
 DUPLICATE_KEY = 11000
 INBOX_KEPT = timedelta(days=90)
@@ -52,14 +58,16 @@ R = TypeVar("R")
 
 
 def _translated(method: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Turn every driver error into `StoreUnavailable`: a caller can do nothing else with one."""
+    """Turn every driver error into one of ours. What the driver says may quote a document, so only its kind is kept."""
 
     @wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await method(*args, **kwargs)
+        except (BSONError, UnicodeError, OverflowError) as error:
+            raise StoreRefused(f"cannot be stored: {type(error).__name__}") from error
         except PyMongoError as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise StoreUnavailable(f"{type(error).__name__} {getattr(error, 'code', None) or ''}".strip()) from error
 
     return call
 
@@ -147,15 +155,21 @@ class MongoStore:
         await self._collection("inbox").bulk_write(operations, ordered=True)
 
     @_translated
-    async def open_inbox(self, now: datetime, before: datetime, limit: int) -> list[InboxRow]:
-        """Return rows that are RECEIVED or READY, due, and came before a time; oldest first."""
-        rows: list[InboxRow] = []
+    async def open_inbox(self, before: datetime, skip: int, limit: int) -> list[OpenRow]:
+        """Return rows that are RECEIVED or READY and came before a time, oldest first, without their bytes."""
+        fields = dict.fromkeys(OpenRow.model_fields, 1)
+        rows: list[OpenRow] = []
         for state in OPEN_STATES:  # one at a time: a list of states and a range together would scan the collection
-            found = self._collection("inbox").find({"state": str(state), "received_at": {"$lte": before}})
-            found = found.sort("received_at", ASCENDING).limit(limit)
-            rows += [documents.inbox_row(document) async for document in found]
-        due = [row for row in rows if row.not_before is None or row.not_before <= now]
-        return sorted(due, key=lambda row: row.received_at)[:limit]
+            found = self._collection("inbox").find({"state": str(state), "received_at": {"$lte": before}}, fields)
+            found = found.sort("received_at", ASCENDING).limit(skip + limit)
+            rows += [OpenRow.model_validate({"id": row.pop("_id"), **row}) async for row in found]
+        return sorted(rows, key=lambda row: row.received_at)[skip : skip + limit]
+
+    @_translated
+    async def load_inbox(self, ids: Sequence[str]) -> list[InboxRow]:
+        """Return rows with their bytes, oldest first."""
+        found = self._collection("inbox").find({"_id": {"$in": list(ids)}})
+        return sorted([documents.inbox_row(row) async for row in found], key=lambda row: row.received_at)
 
     @_translated
     async def find_inbox(self, row_id: str) -> InboxRow | None:
@@ -188,8 +202,9 @@ class MongoStore:
 
     @_translated
     async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
-        """Lease conversations that nobody holds, and load them; those that somebody holds are left out."""
-        lease = {"worker": worker, "lease_until": await self._lease_until(lease_s)}
+        """Lease conversations that nobody holds, and load them; what is held already, even by us, is left out."""
+        claim = secrets.token_hex(8)  # tells what this call leased from what it found leased
+        lease = {"worker": worker, "lease_until": await self._lease_until(lease_s), "claim": claim}
         new, known = await self._begin(ids, lease)
         if known:
             now = await self._earliest_database_time()
@@ -198,21 +213,25 @@ class MongoStore:
                 [UpdateOne({"_id": name, "lease_until": {"$lt": now}}, taken) for name in known], ordered=False
             )
             found = self._collection("conversations").find({"_id": {"$in": known}})
-            new += [documents.leased(document) async for document in found if document.get("worker") == worker]
+            new += _readable([document async for document in found if document.get("claim") == claim])
         return new
 
     async def _begin(
         self, ids: Sequence[ConversationId], lease: dict[str, Any]
     ) -> tuple[list[Leased], list[ConversationId]]:
-        """Insert the conversations that are new, already leased; returns them, and the names of those that exist."""
+        """Insert the conversations that are new, already leased; returns them, and the names of those that exist.
+
+        The first fence is a time: an empty conversation that went with its lease comes back with a greater one.
+        """
+        fence = int(lease["lease_until"].timestamp() * 1000)
         try:
             await self._collection("conversations").insert_many(
-                [{"_id": name, "fence": 1, **lease} for name in ids], ordered=False
+                [{"_id": name, "fence": fence, **lease} for name in ids], ordered=False
             )
             exist: set[int] = set()
         except BulkWriteError as error:
             exist = _duplicates(error)
-        new = [Leased(name, 1, 0, None, ()) for index, name in enumerate(ids) if index not in exist]
+        new = [Leased(name, fence, 0, None, ()) for index, name in enumerate(ids) if index not in exist]
         return new, [name for index, name in enumerate(ids) if index in exist]
 
     @_translated
@@ -229,10 +248,12 @@ class MongoStore:
 
     @_translated
     async def release(self, held: Sequence[Held], worker: str) -> None:
-        """Give leases back before their time."""
-        await self._collection("conversations").update_many(
-            {"_id": {"$in": [lease.id for lease in held]}, "worker": worker}, {"$set": FREE}
-        )
+        """Give leases back before their time; an empty conversation goes with its lease."""
+        operations: list[DeleteOne | UpdateOne] = []
+        for lease in held:
+            ours = {"_id": lease.id, "fence": lease.fence, "worker": worker}
+            operations.append(DeleteOne(ours | {"rev": None}) if lease.is_empty else UpdateOne(ours, {"$set": FREE}))
+        await self._collection("conversations").bulk_write(operations, ordered=False)
 
     @_translated
     async def release_all(self) -> None:
@@ -328,7 +349,7 @@ class MongoStore:
         change: dict[str, Any] = {"state": state, "rank": rank, "provider_id": provider_id}
         if reason is not None:
             change["reason"] = reason
-        await self._collection("messages").update_one(name | {"rank": {"$lt": rank}}, {"$set": change})
+        await self._collection("messages").update_one(name | {"rank": {"$lt": rank}}, _delivery(change))
 
     @_translated
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
@@ -379,6 +400,17 @@ class MongoStore:
         numbers = await asyncio.gather(*(inbox.count_documents({"state": str(state)}) for state in watched))
         held = await self._collection("messages").count_documents({"held": True})
         return {str(state): number for state, number in zip(watched, numbers, strict=True)} | {"held": held}
+
+
+def _readable(found: Sequence[dict[str, Any]]) -> list[Leased]:
+    """Read conversation documents; one that cannot be read (written by a newer version) must not stop the others."""
+    leased: list[Leased] = []
+    for document in found:
+        try:
+            leased.append(documents.leased(document))
+        except ValidationError as error:
+            log.error("conversation document cannot be read: %d problems", error.error_count())
+    return leased
 
 
 def _line_again(row: TranscriptRow) -> list[UpdateOne]:

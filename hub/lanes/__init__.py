@@ -1,1 +1,1 @@
-"""One turn at a time per conversation: in this process (`local`), and woken from other processes (`nats`)."""
+"""One turn at a time per conversation: in this process (`local`), and rung for from other processes (`rings`)."""

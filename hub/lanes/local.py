@@ -16,10 +16,10 @@ import structlog
 from channels.base import Channel
 from channels.inbound import Inbound
 from core.clock import Clock
-from core.errors import MalformedPayload, StoreError
+from core.errors import MalformedPayload, StoreError, StoreUnavailable, VersionConflict
 from core.events import Event
-from core.ids import AccountName, ChannelName, ConversationId, account_key
-from core.inbox import MAX_CRASHES, InboxMark, InboxRow, InboxState, after_failure
+from core.ids import AccountName, ChannelName, ConversationId, account_key, account_of
+from core.inbox import MAX_CRASHES, InboxMark, InboxRow, InboxState, OpenRow, after_failure
 from core.outbox import TIME_TO_LIVE
 from core.storage import DeadLetter, Store
 from hub.holds import Hold, Holds
@@ -38,7 +38,9 @@ NUDGES_WITHIN_S = 0.02
 """Rings that come within this time share a sweep."""
 COUNT_EVERY_SWEEPS = 15
 """Counting rows costs the database far more than finding the few that wait."""
-FULL_OUTBOX_PAUSE_S = 1.0
+LOADED_AT_ONCE = 50
+"""Rows whose bytes are in memory at a time; a mail may have 10 MiB."""
+TAKE_AGAIN_AFTER_S = (0.2, 1.0, 2.0)
 LONGEST_WAIT_S = 30.0
 """A hold is kept this long for a row that waits; beyond it the lease is given back and the sweep comes again."""
 
@@ -71,7 +73,7 @@ class Lanes:
         turns: takes a turn to its commit.
         outbox: sends what is committed.
         pause: waits between two runs of a turn that raised.
-        grace_s: how young a row must be to be left to the process that accepted it; 0 where no row is offered.
+        grace_s: how young a row must be to be left to the process that accepted it; 0 where rows are only swept.
     """
 
     def __init__(
@@ -100,11 +102,12 @@ class Lanes:
         self._names = names
         self._pause = pause
         self._grace_s = grace_s
+        self._keeps_rows = grace_s > 0
         self._lanes: dict[ConversationId, Lane] = {}
         self._in_flight: set[str] = set()
         self._background: set[asyncio.Task[Any]] = set()
         self._nudged = asyncio.Event()
-        self._closing = False
+        self._closing = asyncio.Event()
 
     # what comes in
 
@@ -113,16 +116,18 @@ class Lanes:
         self._admit(row, swept=False)
 
     def _admit(self, row: InboxRow, *, swept: bool) -> None:
-        if row.id in self._in_flight or self._closing:
+        if row.id in self._in_flight or self._closing.is_set():
             return
         self._in_flight.add(row.id)
         events = self._read(row)
         if events is None:
             self._in_flight.discard(row.id)
-            return
-        if len(events) > 1 and row.part == 0:
+        elif row.part >= len(events):
+            self._set_aside(row, InboxState.IGNORED, "part_gone")
+            self._in_flight.discard(row.id)
+        elif len(events) > 1 and row.part == 0:
             self._spawn(self._split(row, events, swept))
-        elif row.part < len(events):
+        else:
             self._enqueue(Task(row.sort_key, row, events[row.part], swept))
 
     def _read(self, row: InboxRow) -> tuple[Event, ...] | None:
@@ -142,7 +147,9 @@ class Lanes:
         except MalformedPayload as error:
             self._set_aside(row, InboxState.QUARANTINED, f"malformed: {error}")
         except Exception as error:  # noqa: BLE001  a bug in one adapter must not stop the others, nor lose the bytes
-            log.error("normalize_failed", row=row.id, error=type(error).__name__, where=where_raised(error))
+            log.error(
+                "normalize_failed", row=self._names.row(row.id), error=type(error).__name__, where=where_raised(error)
+            )
             self._set_aside(row, InboxState.QUARANTINED, f"adapter_failed: {type(error).__name__}")
         else:
             if events:
@@ -165,18 +172,19 @@ class Lanes:
             for part in range(1, len(events))
         ]
         try:
-            await self._store.insert_inbox(parts)
+            are_new = await self._store.insert_inbox(parts)
         except StoreError as error:
-            log.warning("split_delayed", row=row.id, error=str(error))
+            log.warning("split_delayed", row=self._names.row(row.id), error=type(error).__name__)
             self._in_flight.discard(row.id)
             return
         self._enqueue(Task(row.sort_key, row, events[0], swept))
-        for part in parts:
-            self._admit(part, swept=swept)
+        for part, is_new in zip(parts, are_new, strict=True):
+            if is_new:  # the sweep has the others, with what became of them so far
+                self._admit(part, swept=swept)
 
     def wake(self, name: ConversationId) -> None:
         """See to a conversation's outbox."""
-        if self._closing:
+        if self._closing.is_set() or account_of(name) not in self._channels:
             return
         lane = self._lanes.setdefault(name, Lane())
         if lane.runner is None:
@@ -198,22 +206,42 @@ class Lanes:
     # what a lane does
 
     async def _run(self, name: ConversationId, lane: Lane) -> None:
-        """Work until the lane is empty; if anything stops it the rows stay in the inbox and the sweep comes back."""
+        """Work until the lane is empty.
+
+        Where rows are offered, a lane keeps them over trouble with the database or the lease: what comes later must not
+        overtake them. Where rows are only swept, it lets them go; the next sweep brings all of them in order.
+        """
+        try:
+            for pause_s in itertools.chain(TAKE_AGAIN_AFTER_S, itertools.repeat(TAKE_AGAIN_AFTER_S[-1])):
+                if await self._visit(name, lane) or not self._keeps_rows or self._closing.is_set():
+                    return
+                await self._nap(pause_s)
+        finally:
+            self._put_down(name, lane)
+
+    async def _visit(self, name: ConversationId, lane: Lane) -> bool:
+        """Take the conversation and do what there is to do; False when that could not be finished."""
         hold: Hold | None = None
         try:
             hold = await self._holds.take(name)
-            if hold is not None:
-                if hold.is_fresh:
-                    await self._outbox.recover(hold)
-                    hold.is_fresh = False
-                await self._work(hold, lane)
-                self._holds.idle(hold)
+            if hold is None:
+                return False
+            if hold.is_fresh:
+                await self._outbox.recover(hold)
+                hold.is_fresh = False
+            await self._work(hold, lane)
         except StoreError as error:
-            log.warning("lane_stopped", conversation=self._names(name), error=type(error).__name__, detail=str(error))
-            if hold is not None:
-                self._holds.forget(hold)
-        finally:
-            self._put_down(name, lane)
+            log.warning("lane_stopped", conversation=self._names(name), error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001  whatever it was, the conversation must not stay held for ever
+            log.error(
+                "lane_broke", conversation=self._names(name), error=type(error).__name__, where=where_raised(error)
+            )
+        else:
+            self._holds.idle(hold)
+            return True
+        if hold is not None:
+            self._holds.forget(hold)
+        return False
 
     def _put_down(self, name: ConversationId, lane: Lane) -> None:
         for task in lane.tasks:
@@ -221,73 +249,94 @@ class Lanes:
         del self._lanes[name]
 
     async def _work(self, hold: Hold, lane: Lane) -> None:
-        while True:
+        is_full = False
+        while not self._closing.is_set():
             due = await self._outbox.drain(hold)
-            if lane.tasks:
-                await self._take(hold, lane)
+            if lane.tasks and not is_full:
+                is_full = not await self._take(hold, lane)
                 continue
             if due is None:
-                return
+                if not is_full:
+                    return
+                is_full = False
+                continue
             wait_s = (due - self._clock.now()).total_seconds()
-            if wait_s > LONGEST_WAIT_S:
+            if wait_s > LONGEST_WAIT_S and not lane.tasks:
                 return
-            await self._wait_for_work(lane, wait_s)
+            await self._wait(lane, min(wait_s, LONGEST_WAIT_S), for_tasks=not is_full)
+            is_full = False
 
-    @staticmethod
-    async def _wait_for_work(lane: Lane, wait_s: float) -> None:
-        """Wait for a row's time, but not longer than until something new arrives."""
+    async def _wait(self, lane: Lane, wait_s: float, *, for_tasks: bool) -> None:
+        """Wait for a row's time, but not longer than until there is something else to do."""
         lane.arrived.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(lane.arrived.wait(), max(wait_s, 0.0))
+        ends = [asyncio.ensure_future(self._closing.wait())]
+        if for_tasks:
+            ends.append(asyncio.ensure_future(lane.arrived.wait()))
+        await asyncio.wait(ends, timeout=max(wait_s, 0.0), return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
 
-    async def _take(self, hold: Hold, lane: Lane) -> None:
-        """Take the smallest task; one that fails stays in front until it succeeds or is dead."""
-        task = heapq.heappop(lane.tasks)
+    async def _nap(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+
+    async def _take(self, hold: Hold, lane: Lane) -> bool:
+        """Take the smallest task; one that fails stays until it succeeds or is dead. False: the outbox is full."""
+        task = lane.tasks[0]
         try:
-            if not task.swept or await self._survives(hold, task):
+            if await self._survives(hold, task):
                 await self._turns.take(hold, task.row, task.event)
-        except (StoreError, asyncio.CancelledError):
-            heapq.heappush(lane.tasks, task)
+        except (StoreUnavailable, VersionConflict, asyncio.CancelledError):
+            self._uncount(task)
             raise
         except OutboxFull:
-            heapq.heappush(lane.tasks, task)
-            await self._pause(FULL_OUTBOX_PAUSE_S)
-            return
+            return False
         except Exception as error:  # noqa: BLE001  a turn may fail in any way; its message must not be lost with it
             if await self._failed(hold, task, error):
-                heapq.heappush(lane.tasks, task)
-                return
+                return True
+        lane.tasks = [other for other in lane.tasks if other is not task]  # a smaller one may have arrived meanwhile
+        heapq.heapify(lane.tasks)
         self._in_flight.discard(task.row.id)
+        return True
 
     async def _survives(self, hold: Hold, task: Task) -> bool:
-        """Count a run before it begins, and give up on a message that ended the process again and again."""
+        """Count the run of a row that somebody may have died of; give up on one that ended the process repeatedly."""
+        if not task.swept:
+            return True
         crashes = task.row.crashes + 1
         if crashes > MAX_CRASHES:
             await self._die(hold, task, "Crash", f"{task.row.crashes} runs ended with the process", task.row.attempts)
             return False
-        task.row = task.row.model_copy(update={"crashes": crashes})
         await self._records.mark_now(InboxMark(id=task.row.id, state=InboxState.READY, crashes=crashes))
+        task.row = task.row.model_copy(update={"crashes": crashes})
         task.swept = False
         return True
+
+    def _uncount(self, task: Task) -> None:
+        """Take a counted run back: it was the database that failed, not the message."""
+        if task.row.crashes and not task.swept:
+            task.row = task.row.model_copy(update={"crashes": task.row.crashes - 1})
+            task.swept = True
+            self._records.mark(InboxMark(id=task.row.id, state=InboxState.READY, crashes=task.row.crashes))
 
     async def _failed(self, hold: Hold, task: Task, error: Exception) -> bool:
         """Write a failure down and wait for the next run; False when there is none."""
         attempts = task.row.attempts + 1
         signature = f"{type(error).__name__} at {where_raised(error)}"
         self._metrics.failures.labels(type(error).__name__).inc()
-        log.error("turn_failed", conversation=self._names(hold.id), row=task.row.id, attempts=attempts, error=signature)
-        pause = after_failure(attempts)
-        same_again = task.last_error == signature
-        if pause is None or same_again:
+        row = self._names.row(task.row.id)
+        log.error("turn_failed", conversation=self._names(hold.id), row=row, attempts=attempts, error=signature)
+        pause_s = after_failure(attempts)
+        if pause_s is None or task.last_error == signature:
             await self._die(hold, task, type(error).__name__, signature, attempts)
             return False
         task.last_error = signature
         task.row = task.row.model_copy(update={"attempts": attempts})
-        not_before = self._clock.now() + timedelta(seconds=pause)
+        not_before = self._clock.now() + timedelta(seconds=pause_s)
         await self._records.mark_now(
             InboxMark(id=task.row.id, state=InboxState.READY, attempts=attempts, not_before=not_before)
         )
-        await self._pause(pause)
+        await self._pause(pause_s)
         return True
 
     async def _die(self, hold: Hold, task: Task, error: str, detail: str, attempts: int) -> None:
@@ -303,14 +352,9 @@ class Lanes:
             died_at=self._clock.now(),
         )
         await self._store.bury(letter)
-        self._metrics.dead.labels(task.row.channel).inc()
+        await self._turns.bury(hold, task.row, task.event)
         await self._records.mark_now(InboxMark(id=task.row.id, state=InboxState.DEAD, reason=error, attempts=attempts))
-        try:
-            await self._turns.bury(hold, task.row, task.event)
-        except StoreError:
-            raise
-        except Exception as failure:  # noqa: BLE001  the notice may fail for the reason the turn did
-            log.error("notice_failed", row=task.row.id, error=type(failure).__name__, where=where_raised(failure))
+        self._metrics.dead.labels(task.row.channel).inc()
 
     # what was left behind
 
@@ -322,12 +366,31 @@ class Lanes:
         """
         now = self._clock.now()
         before = now if everything else now - timedelta(seconds=self._grace_s)
-        for row in await self._store.open_inbox(now, before, SWEEP_ROWS):
-            self._admit(row, swept=True)
+        await self._sweep_inbox(now, before)
         due = now + TIME_TO_LIVE if everything else now
         for name in await self._store.waking(due, SWEEP_ROWS):
             if not self._holds.holds(name):
                 self.wake(name)
+
+    async def _sweep_inbox(self, now: datetime, before: datetime) -> None:
+        """Admit the oldest rows that can be worked on now; those that cannot do not stand in the way of the others."""
+        admitted = 0
+        for page in itertools.count():
+            rows = await self._store.open_inbox(before, page * SWEEP_ROWS, SWEEP_ROWS)
+            wanted = [row.id for row in rows if self._is_due(row, now)]
+            for start in range(0, len(wanted), LOADED_AT_ONCE):
+                for row in await self._store.load_inbox(wanted[start : start + LOADED_AT_ONCE]):
+                    self._admit(row, swept=True)
+            admitted += len(wanted)
+            if len(rows) < SWEEP_ROWS or admitted >= SWEEP_ROWS:
+                return
+
+    def _is_due(self, row: OpenRow, now: datetime) -> bool:
+        return (
+            row.id not in self._in_flight
+            and account_key(row.channel, row.account) in self._channels
+            and (row.not_before is None or row.not_before <= now)
+        )
 
     async def keep_sweeping(self) -> None:
         """Sweep at once and then every two seconds, until cancelled."""
@@ -336,8 +399,8 @@ class Lanes:
                 await self.sweep(everything=number == 0)
                 if number % COUNT_EVERY_SWEEPS == 0:
                     await self._count()
-            except StoreError as error:
-                log.warning("sweep_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001  without the sweep nothing is ever recovered: the loop must go on
+                log.warning("sweep_failed", error=type(error).__name__, where=where_raised(error))
             await self._until_next_sweep()
 
     async def _until_next_sweep(self) -> None:
@@ -363,7 +426,7 @@ class Lanes:
 
     async def drain(self, timeout_s: float) -> None:
         """Take nothing new and let running lanes finish what they can in that time."""
-        self._closing = True
+        self._closing.set()
         if self._background:
             _, late = await asyncio.wait(list(self._background), timeout=timeout_s)
             for task in late:

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 SUBJECT = "frontdesk.rows"
 CONNECT_TIMEOUT_S = 2
 RECONNECT_WAIT_S = 1
+CONNECT_AGAIN_AFTER_S = 30.0
 
 
 class Rings:
@@ -34,17 +35,24 @@ class Rings:
         self._connecting = asyncio.create_task(self._connect())
 
     async def _connect(self) -> None:
-        await self._client.connect(
-            self._url,
-            name="frontdesk",
-            connect_timeout=CONNECT_TIMEOUT_S,
-            reconnect_time_wait=RECONNECT_WAIT_S,
-            max_reconnect_attempts=-1,
-            allow_reconnect=True,
-            error_cb=self._note_error,
-            disconnected_cb=self._note_gone,
-            reconnected_cb=self._note_back,
-        )
+        """Connect, and go on trying; once connected, the client reconnects by itself."""
+        while True:
+            try:
+                await self._client.connect(
+                    self._url,
+                    name="frontdesk",
+                    connect_timeout=CONNECT_TIMEOUT_S,
+                    reconnect_time_wait=RECONNECT_WAIT_S,
+                    max_reconnect_attempts=-1,
+                    error_cb=self._note_error,
+                    disconnected_cb=self._note_gone,
+                    reconnected_cb=self._note_back,
+                )
+            except Exception as error:  # noqa: BLE001  a hint that cannot be had must not cost more than itself
+                log.warning("nats_not_reached", error=type(error).__name__, effect="rows wait for the sweep")
+                await asyncio.sleep(CONNECT_AGAIN_AFTER_S)
+            else:
+                return
 
     @staticmethod
     async def _note_error(error: Exception) -> None:

@@ -67,15 +67,25 @@ class StoreContract:
         assert found == row("k1", headers={"content-type": "x"}, order="000012")
         assert await store.find_inbox("nobody") is None
 
-    async def test_open_rows_are_those_that_are_due_oldest_first(self, store: Store) -> None:
+    async def test_open_rows_come_oldest_first_and_page_by_page(self, store: Store) -> None:
         later = START + timedelta(seconds=30)
         await store.insert_inbox([row("new", received_at=START + timedelta(seconds=1)), row("old"), row("waits")])
         await store.mark_inbox([InboxMark(id="waits", state=InboxState.READY, not_before=later, attempts=1)])
-        assert [found.id for found in await store.open_inbox(START, LATEST, 10)] == ["old", "new"]
-        assert {found.id for found in await store.open_inbox(later, LATEST, 10)} == {"old", "new", "waits"}
-        assert [found.id for found in await store.open_inbox(later, START, 10)] == ["old", "waits"], "not the new one"
-        await store.mark_inbox([InboxMark(id="old", state=InboxState.DONE)])
-        assert [found.id for found in await store.open_inbox(START, LATEST, 10)] == ["new"]
+        found = await store.open_inbox(LATEST, 0, 10)
+        assert [entry.id for entry in found][2:] == ["new"]
+        assert {entry.id: entry.not_before for entry in found} == {"old": None, "waits": later, "new": None}
+        assert [entry.id for entry in await store.open_inbox(LATEST, 2, 10)] == ["new"]
+        assert {entry.id for entry in await store.open_inbox(START, 0, 10)} == {"old", "waits"}, "not the new one"
+        assert len(await store.open_inbox(LATEST, 0, 1)) == 1
+        await store.mark_inbox([InboxMark(id=name, state=InboxState.DONE) for name in ("old", "waits")])
+        assert [entry.id for entry in await store.open_inbox(LATEST, 0, 10)] == ["new"]
+
+    async def test_rows_are_loaded_by_name_oldest_first(self, store: Store) -> None:
+        await store.insert_inbox([row("b", received_at=START + timedelta(seconds=1)), row("a")])
+        assert [(found.id, found.body) for found in await store.load_inbox(["b", "a", "nobody"])] == [
+            ("a", b"\x00\xff{"),
+            ("b", b"\x00\xff{"),
+        ]
 
     async def test_a_row_never_leaves_an_end_state_by_a_late_mark(self, store: Store) -> None:
         await store.insert_inbox([row("k1")])
@@ -86,23 +96,50 @@ class StoreContract:
         assert (found.state, found.attempts) == (InboxState.DONE, 0)
 
     async def test_a_conversation_has_one_holder(self, store: Store) -> None:
-        first = await store.acquire([C1], "a", LEASE_S)
-        assert [(held.id, held.fence, held.conversation, held.out) for held in first] == [(C1, 1, None, ())]
+        (first,) = await store.acquire([C1], "a", LEASE_S)
+        assert (first.id, first.rev, first.conversation, first.out) == (C1, 0, None, ())
         assert await store.acquire([C1], "b", LEASE_S) == []
-        await store.release([Held(C1, 1)], "a")
-        assert [held.fence for held in await store.acquire([C1], "b", LEASE_S)] == [2]
+        assert await store.acquire([C1], "a", LEASE_S) == [], "not even its holder leases it twice"
+        await store.release([Held(C1, first.fence)], "a")
+        (second,) = await store.acquire([C1], "b", LEASE_S)
+        assert second.fence > first.fence
+
+    async def test_an_old_lease_cannot_free_a_new_one_of_the_same_worker(self, store: Store) -> None:
+        (first,) = await store.acquire([C1], "a", LEASE_S)
+        await store.release([Held(C1, first.fence)], "a")
+        (second,) = await store.acquire([C1], "a", LEASE_S)
+        await store.release([Held(C1, first.fence)], "a")
+        assert await store.acquire([C1], "b", LEASE_S) == []
+        assert await store.renew([Held(C1, second.fence)], "a", LEASE_S) == {C1}
+
+    async def test_an_empty_conversation_goes_with_its_lease_and_its_fence_stays_gone(self, store: Store) -> None:
+        (first,) = await store.acquire([C1], "a", LEASE_S)
+        await store.release([Held(C1, first.fence, is_empty=True)], "a")
+        assert await store.load(C1) is None
+        await self.let_leases_run_out()
+        (second,) = await store.acquire([C1], "b", LEASE_S)
+        assert second.fence > first.fence
+        stale = Save(conversation(version=1), (), first.fence, 0, None)
+        assert await store.save([stale]) == [False]
+
+    async def test_what_people_said_is_kept_until_the_transcript_has_it(self, store: Store) -> None:
+        (held,) = await store.acquire([C1], "a", LEASE_S)
+        said = (line("e1", None, 1, "in"),)
+        await store.save([Save(conversation(version=1), (), held.fence, held.rev, None, said, release=True)])
+        (taken,) = await store.acquire([C1], "b", LEASE_S)
+        assert taken.said == said
 
     async def test_of_many_who_want_a_conversation_one_gets_it(self, store: Store) -> None:
         results = await asyncio.gather(*(store.acquire([C1], f"w{n}", LEASE_S) for n in range(10)))
         assert sorted(len(result) for result in results) == [0] * 9 + [1]
 
     async def test_a_lease_that_ran_out_can_be_taken_and_not_be_renewed(self, store: Store) -> None:
-        await store.acquire([C1], "a", 0.0)
+        (old,) = await store.acquire([C1], "a", 0.0)
         await self.let_leases_run_out()
-        taken = await store.acquire([C1], "b", LEASE_S)
-        assert [held.fence for held in taken] == [2]
-        assert await store.renew([Held(C1, 1)], "a", LEASE_S) == set()
-        assert await store.renew([Held(C1, 2)], "b", LEASE_S) == {C1}
+        (taken,) = await store.acquire([C1], "b", LEASE_S)
+        assert taken.fence > old.fence
+        assert await store.renew([Held(C1, old.fence)], "a", LEASE_S) == set()
+        assert await store.renew([Held(C1, taken.fence)], "b", LEASE_S) == {C1}
 
     async def let_leases_run_out(self) -> None:
         raise AssertionError("each store says how time passes for it")
@@ -134,7 +171,7 @@ class StoreContract:
         (held,) = await store.acquire([C1], "a", LEASE_S)
         assert await store.save([Save(conversation(version=1), (), held.fence, held.rev, None, release=True)]) == [True]
         (taken,) = await store.acquire([C1], "b", LEASE_S)
-        assert (taken.fence, taken.conversation) == (held.fence + 1, conversation(version=1))
+        assert taken.conversation == conversation(version=1)
 
     async def test_the_transcript_knows_what_was_sent(self, store: Store) -> None:
         await store.record([line("o1", "sent", provider_id="p1"), line("o2", "failed"), line("o3", "held")])
@@ -172,6 +209,11 @@ class StoreContract:
         await store.record([line("o1", "sent", provider_id="p1")])
         assert await store.held_lines(10) == []
 
+    async def test_a_callback_that_proves_a_held_send_takes_it_off_the_list(self, store: Store) -> None:
+        await store.record([line("o1", "held", call=out_row("o1").call)])
+        await store.note_delivery("o1", "p1", "delivered", None)
+        assert await store.held_lines(10) == []
+
     async def test_a_web_message_is_delivered_once(self, store: Store) -> None:
         for text in ("first", "again"):
             await store.deliver(C1, "o1", 33, {"text": text}, START)
@@ -191,5 +233,5 @@ class StoreContract:
         assert await store.revive("k2", InboxState.IGNORED)
         assert not await store.revive("k1", InboxState.READY), "it is no longer dead"
         assert await store.dead_letters(10) == []
-        assert [found.id for found in await store.open_inbox(START, LATEST, 10)] == ["k1"]
+        assert [found.id for found in await store.open_inbox(LATEST, 0, 10)] == ["k1"]
         assert await store.find_dead_letter("k1") is None

@@ -5,9 +5,12 @@ from uuid import uuid4
 
 import pytest
 
+from core.errors import StoreRefused, StoreUnavailable
+from core.ids import ConversationId
+from core.storage import Save
 from core.store.mongo import INDEXES, MongoStore
 from hub.clock import SystemClock
-from tests.contract.store_contract import StoreContract
+from tests.contract.store_contract import C1, StoreContract, conversation, row
 from tests.servers.database import running_database
 
 pytestmark = pytest.mark.integration
@@ -39,3 +42,26 @@ class TestMongoStore(StoreContract):
 
     async def test_the_servers_clock_is_near_ours(self, store: MongoStore) -> None:
         assert abs(await store.clock_skew_s()) < 2.0
+
+    async def test_a_value_that_cannot_be_stored_is_told_apart_from_a_database_that_is_away(
+        self, store: MongoStore
+    ) -> None:
+        with pytest.raises(StoreRefused):
+            await store.insert_inbox([row("k1", headers={"x": "\udcff"})])
+        with pytest.raises(StoreRefused):
+            await store.insert_inbox([row("k1", crashes=2**70)])
+
+    async def test_an_error_does_not_repeat_what_was_to_be_written(self, database_uri: str) -> None:
+        """S22: the driver's message quotes the document."""
+        store = MongoStore("mongodb://127.0.0.1:1/", "none", SystemClock(), timeout_s=0.2)
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.insert_inbox([row("k1", headers={"x": "words of a customer"})])
+        assert "words of a customer" not in str(caught.value)
+        store.close()
+
+    async def test_a_document_of_a_newer_version_stops_nobody_else(self, store: MongoStore) -> None:
+        (lease,) = await store.acquire([C1], "a", 0.0)
+        await store.save([Save(conversation(version=1), (), lease.fence, 0, None, release=True)])
+        await store._database["conversations"].update_one({"_id": C1}, {"$set": {"session": {"unknown": 1}}})
+        taken = await store.acquire([C1, ConversationId("web:site:c2")], "b", 15.0)
+        assert [lease.id for lease in taken] == ["web:site:c2"]

@@ -1,14 +1,16 @@
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
 
 from core.conversation import ActionResult, ActionWanted, Conversation, Turn
+from core.errors import RateLimited, StoreUnavailable, UnknownOutcome
 from core.events import MessageReceived
 from core.ids import ConversationId
-from core.inbox import InboxMark, InboxState
+from core.inbox import InboxMark, InboxRow, InboxState
+from core.storage import DeadLetter, Held, Save, TranscriptRow
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.holds import LEASE_S
@@ -137,7 +139,7 @@ async def test_a_dead_letter_that_is_replayed_is_answered() -> None:
     await bench.receive("1", "boom")
     await bench.settle()
     assert await bench.store.revive("fake:1", InboxState.READY)
-    await bench.lanes.sweep()
+    await bench.lanes.sweep(everything=True)
     await bench.settle()
     assert [text for _, text in bench.channel.sent] == ["trouble", "boom"]
     assert await bench.state_of("1") == "done"
@@ -184,10 +186,10 @@ async def test_what_a_dead_process_left_behind_is_taken_up_in_order() -> None:
     for number in range(5):
         await before.receive(f"{number}", f"text {number}")
     after = build_bench(store=store, clock=clock, worker="next")
-    await after.lanes.sweep()
+    await after.lanes.sweep(everything=True)
     await after.settle()
     assert [text for _, text in after.channel.sent] == [f"text {number}" for number in range(5)]
-    await after.lanes.sweep()
+    await after.lanes.sweep(everything=True)
     await after.settle()
     assert len(after.channel.sent) == 5
 
@@ -196,7 +198,7 @@ async def test_a_turn_whose_mark_was_lost_is_not_taken_twice(bench: Bench) -> No
     await bench.receive("1")
     await bench.settle()
     bench.store._inbox["fake:1"] = bench.store._inbox["fake:1"].model_copy(update={"state": InboxState.RECEIVED})  # type: ignore[attr-defined]
-    await bench.lanes.sweep()
+    await bench.lanes.sweep(everything=True)
     await bench.settle()
     assert len(bench.channel.sent) == 1
     assert await bench.state_of("1") == "done"
@@ -207,32 +209,226 @@ async def test_a_message_that_ended_the_process_three_times_is_dead_without_a_fo
     bench.inbox._offer = None
     await bench.receive("1")
     await bench.store.mark_inbox([InboxMark(id="fake:1", state=InboxState.READY, crashes=3)])
-    await bench.lanes.sweep()
+    await bench.lanes.sweep(everything=True)
     await bench.settle()
     assert await bench.state_of("1") == "dead"
     assert bench.responder.heard == []
     assert [text for _, text in bench.channel.sent] == ["trouble"]
 
 
-async def test_a_conversation_that_another_worker_holds_is_left_to_it(bench: Bench) -> None:
+async def test_where_rows_are_only_swept_a_held_conversation_is_left_to_its_holder() -> None:
+    bench = build_bench(grace_s=0.0)
+    bench.inbox._offer = None
     await bench.store.acquire([T1], "somebody else", LEASE_S)
     await bench.receive("1")
+    await bench.lanes.sweep(everything=True)
     await bench.settle()
     assert bench.channel.sent == []
-    assert await bench.state_of("1") == "received", "the sweep brings it back when the lease is over"
+    assert await bench.state_of("1") == "received", "the next sweep brings it back"
 
 
-async def test_work_under_a_lost_lease_is_thrown_away(bench: Bench) -> None:
-    """F025: the commit matches no document, and nothing is sent."""
+async def test_where_rows_are_offered_they_wait_for_the_lease_and_keep_their_order(bench: Bench) -> None:
+    """What comes later must not overtake what waits."""
+    (lease,) = await bench.store.acquire([T1], "somebody else", LEASE_S)
+    await bench.receive("1", "first")
+    await asyncio.sleep(0.05)
+    await bench.receive("2", "second")
+    assert bench.channel.sent == []
+    await bench.store.release([Held(T1, lease.fence)], "somebody else")
+    await bench.settle()
+    assert [text for _, text in bench.channel.sent] == ["first", "second"]
+
+
+async def test_work_under_a_lost_lease_is_thrown_away_and_taken_again(bench: Bench) -> None:
+    """F025: the commit matches no document, nothing is sent, and the turn is taken again from what is durable."""
+    lost = []
 
     def script(conversation: Conversation, event: MessageReceived, results: Mapping[str, ActionResult]) -> None:
-        bench.store._conversations[T1].fence += 1  # type: ignore[attr-defined]
+        if not lost:
+            lost.append(event.id)
+            entry = bench.store._conversations[T1]  # type: ignore[attr-defined]
+            entry.fence, entry.worker, entry.lease_until = 999, "somebody else", float("-inf")
 
     bench.responder.script = script
     await bench.receive("1")
     await bench.settle()
-    assert bench.channel.sent == []
-    assert await bench.state_of("1") == "received"
+    assert bench.responder.heard == ["hello", "hello"]
+    assert len(bench.channel.sent) == 1
+    assert await bench.state_of("1") == "done"
+
+
+class FailingStore(MemoryStore):
+    """A database that fails when it is told to."""
+
+    def __init__(self, clock: SystemClock) -> None:
+        super().__init__(clock)
+        self.failures: dict[str, int] = {}
+
+    def _maybe_fail(self, what: str) -> None:
+        if self.failures.get(what, 0) > 0:
+            self.failures[what] -= 1
+            raise StoreUnavailable(f"{what} failed")
+
+    async def save(self, saves: Sequence[Save]) -> list[bool]:
+        self._maybe_fail("save")
+        return await super().save(saves)
+
+    async def mark_inbox(self, marks: Sequence[InboxMark]) -> None:
+        self._maybe_fail("mark")
+        await super().mark_inbox(marks)
+
+    async def record(self, rows: Sequence[TranscriptRow]) -> None:
+        self._maybe_fail("record")
+        await super().record(rows)
+
+    async def bury(self, letter: DeadLetter) -> None:
+        self._maybe_fail("bury")
+        await super().bury(letter)
+
+
+@pytest.fixture
+def frail() -> Bench:
+    return build_bench(store=FailingStore(SystemClock()))
+
+
+def fail(bench: Bench, what: str, times: int) -> None:
+    assert isinstance(bench.store, FailingStore)
+    bench.store.failures[what] = times
+
+
+async def test_a_commit_that_fails_does_not_let_the_next_message_overtake(frail: Bench) -> None:
+    fail(frail, "save", 1)
+    await frail.receive("1", "first")
+    await asyncio.sleep(0.05)
+    await frail.receive("2", "second")
+    await frail.settle()
+    assert [text for _, text in frail.channel.sent] == ["first", "second"]
+
+
+async def test_a_database_that_fails_while_a_failure_is_written_down_loses_nothing(frail: Bench) -> None:
+    frail.responder.script = failing(1, same_place=True).script
+    fail(frail, "mark", 1)
+    await frail.receive("1", "boom")
+    await frail.settle()
+    assert [text for _, text in frail.channel.sent] == ["boom"]
+    assert not frail.lanes._in_flight
+
+
+async def test_a_burial_that_is_interrupted_is_done_again_and_people_take_over(frail: Bench) -> None:
+    frail.responder.script = failing(9, same_place=True).script
+    fail(frail, "bury", 1)
+    await frail.receive("1", "boom")
+    await frail.settle()
+    assert await frail.state_of("1") == "dead"
+    assert [text for _, text in frail.channel.sent] == ["trouble"], "told once"
+
+
+async def test_trouble_with_the_database_is_not_counted_against_a_message(frail: Bench) -> None:
+    frail.inbox._offer = None
+    await frail.receive("1")
+    fail(frail, "save", 4)
+    await frail.lanes.sweep(everything=True)
+    await frail.settle(timeout_s=20)
+    assert await frail.state_of("1") == "done"
+    assert [text for _, text in frail.channel.sent] == ["hello"]
+
+
+async def test_a_send_that_is_known_to_have_arrived_is_not_doubted_when_a_write_fails_behind_it(frail: Bench) -> None:
+    frail.channel.ability = "idempotent"
+
+    async def break_the_next_save() -> None:
+        while not frail.channel.sent:
+            await asyncio.sleep(0)
+        fail(frail, "save", 1)
+
+    breaking = asyncio.create_task(break_the_next_save())
+    await frail.receive("1", "a|b")
+    await breaking
+    await frail.settle()
+    assert [text for _, text in frail.channel.sent] == ["a", "b"]
+
+
+async def test_what_a_person_said_reaches_the_transcript_even_if_its_line_could_not_be_written(frail: Bench) -> None:
+    fail(frail, "record", 1)
+    await frail.receive("1", "hello")
+    await frail.settle()
+    await frail.holds.close()
+    next_owner = build_bench(store=frail.store, worker="next")
+    await next_owner.receive("2", "again")
+    await next_owner.settle()
+    lines = [(line.direction, line.text) for line in await frail.store.transcript(T1, 0, 10)]
+    assert lines == [("in", "hello"), ("out", "hello"), ("in", "again"), ("out", "again")]
+
+
+async def test_a_plan_that_can_never_fit_is_a_dead_letter_and_not_a_standstill(bench: Bench) -> None:
+    await bench.receive("1", "|".join("x" * 17))
+    await bench.receive("2", "after")
+    await bench.settle()
+    assert await bench.state_of("1") == "dead"
+    assert [text for _, text in bench.channel.sent] == ["trouble", "after"]
+
+
+async def test_a_renamed_desk_keeps_its_conversations(bench: Bench) -> None:
+    await bench.receive("1")
+    await bench.settle()
+    entry = bench.store._conversations[T1]  # type: ignore[attr-defined]
+    await bench.holds.close()
+    entry.conversation = entry.conversation.model_copy(update={"desk": "before"})
+    await bench.receive("2")
+    await bench.settle()
+    assert len(bench.channel.sent) == 2
+
+
+async def test_a_message_that_is_ignored_leaves_no_conversation_behind(bench: Bench) -> None:
+    def ignore(conversation: Conversation, event: MessageReceived, results: Mapping[str, ActionResult]) -> Turn:
+        return echo(conversation, event).model_copy(update={"ignored": "ambient"})
+
+    bench.responder.script = ignore
+    await bench.receive("1")
+    await bench.settle()
+    assert await bench.state_of("1") == "ignored"
+    await bench.holds.give_back_idle()
+    assert await bench.store.load(T1) is None
+
+
+async def test_rows_that_cannot_be_worked_on_do_not_stand_in_the_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.lanes.local.SWEEP_ROWS", 3)
+    bench.inbox._offer = None
+    off = {"channel": "fake", "account": "off", "body": b"{}", "node": "n", "n": 0}
+    rows = [InboxRow.model_validate(off | {"id": f"off{n}", "received_at": bench.clock.now()}) for n in range(10)]
+    await bench.store.insert_inbox(rows)
+    await bench.receive("1")
+    await bench.lanes.sweep(everything=True)
+    await bench.settle()
+    assert [text for _, text in bench.channel.sent] == ["hello"]
+
+
+async def test_an_adapter_that_breaks_in_a_proof_does_not_hold_its_conversation_for_ever(bench: Bench) -> None:
+    bench.channel.ability = "provable"
+    bench.channel.outcomes = [UnknownOutcome("timeout")]
+
+    async def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    bench.channel.find_sent = broken  # type: ignore[method-assign,assignment]
+    await bench.receive("1")
+    await asyncio.sleep(0.05)
+    await bench.lanes.drain(1.0)
+    found = await bench.store.load(T1)
+    assert found is not None
+    assert len(found.out) == 1, "it waits to be asked about again"
+
+
+async def test_a_stop_does_not_wait_for_what_only_waits(bench: Bench) -> None:
+    """F021."""
+    bench.channel.outcomes = [RateLimited(25.0)]
+    await bench.receive("1")
+    await asyncio.sleep(0.05)
+    started = bench.clock.monotonic()
+    await bench.lanes.drain(5.0)
+    assert bench.clock.monotonic() - started < 4.0
 
 
 async def test_a_row_that_waits_is_not_swept_before_its_time(bench: Bench) -> None:
@@ -240,7 +436,7 @@ async def test_a_row_that_waits_is_not_swept_before_its_time(bench: Bench) -> No
     await bench.receive("1")
     later = bench.clock.now() + timedelta(hours=1)
     await bench.store.mark_inbox([InboxMark(id="fake:1", state=InboxState.READY, not_before=later)])
-    await bench.lanes.sweep()
+    await bench.lanes.sweep(everything=True)
     await bench.settle()
     assert bench.channel.sent == []
 
@@ -254,7 +450,11 @@ async def test_a_hub_that_drains_takes_nothing_new(bench: Bench) -> None:
 
 
 async def test_a_plan_that_does_not_fit_waits_for_the_line(bench: Bench) -> None:
+    bench.channel.outcomes = [RateLimited(0.2)]
     await bench.receive("1", "|".join("x" * 16))
+    await asyncio.sleep(0.05)
     await bench.receive("2", "y")
+    await asyncio.sleep(0.05)
+    assert bench.responder.heard == ["|".join("x" * 16)], "there is no room for another plan yet"
     await bench.settle()
     assert [text for _, text in bench.channel.sent] == ["x"] * 16 + ["y"]
