@@ -38,6 +38,8 @@ READ_S = 120.0
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 LOGIN_BACKOFF_S = 300.0
 """After a refused login: providers lock accounts that insist."""
+SETTLE_S = 0.5
+"""Length of the first IDLE round."""
 STORE_RETRY_S = 5.0
 MAX_FETCH_FAILURES = 3
 ABORT_S = 5.0
@@ -113,10 +115,17 @@ class ImapSession:
         self._imap.add_flags([uid], [self.mark_flag], silent=True)
 
     def wait(self, seconds: float) -> None:
-        """Return when the server says something, or after so many seconds."""
-        self._imap.idle()
-        self._imap.idle_check(timeout=seconds)
-        self._imap.idle_done()
+        """Return when the server says something, or after so many seconds.
+
+        The first round is short: what a server announces together with its readiness stays in a buffer that the check
+        of the socket does not see, and comes to light only at the end of a round.
+        """
+        for round_s in (min(seconds, SETTLE_S), max(seconds - SETTLE_S, 0.0)):
+            self._imap.idle()
+            heard = self._imap.idle_check(timeout=round_s)
+            _, late = self._imap.idle_done()
+            if heard or late:
+                return
 
     def abort(self) -> None:
         """Wake whatever thread waits for this connection; it gets an error."""
@@ -179,16 +188,21 @@ class ImapListener:
         try:
             await worker.do(session.open)
             while True:
-                await self._look(worker)
+                took_over = await self._look(worker)
                 self._failures = 0
-                await self._rest(worker)
+                if not took_over:  # what arrived meanwhile was announced meanwhile, and IDLE does not repeat it
+                    await self._rest(worker)
         finally:
             session.abort()
             session.close()
             thread.shutdown(wait=False)
 
-    async def _look(self, worker: "_Worker") -> None:
-        """Take over every message without our mark. A message is marked only after it is durable here."""
+    async def _look(self, worker: "_Worker") -> bool:
+        """Take over every message without our mark; tells whether there was one.
+
+        A message is marked only after it is durable here.
+        """
+        took_over = False
         session = worker.session
         unmarked = await worker.do(session.unmarked)
         self._taken &= {(session.uidvalidity, uid) for uid in unmarked}
@@ -200,7 +214,9 @@ class ImapListener:
                 log.warning("mailbox %s: message %d was deleted before it could be fetched", self._account, uid)
                 continue
             await self._take_over(fetched, session.uidvalidity, uid)
+            took_over = True
             await worker.do(session.mark, uid)
+        return took_over
 
     async def _fetch(self, worker: "_Worker", uid: int) -> Fetched | None:
         try:
