@@ -102,10 +102,16 @@ class Channel(Protocol):
         """
         ...
 
-    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Ask the platform whether a call in doubt arrived; None means certainly not.
 
         Only called where `capabilities.unknown_sends` is `provable`.
+
+        Args:
+            call: as it was sent.
+            out_id: as it was sent.
+            since: our clock when it was claimed.
+            others: the platform's ids of messages in this conversation that are known to be other sends of ours.
 
         Raises:
             DeliveryError: the platform cannot say now; asked again later.

@@ -149,15 +149,19 @@ def listens(port: int) -> bool:
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """Return what a child runs before its program so that it ends when the hub is killed; Linux only."""
+    """Return what a child runs before its program so that it ends when the hub is killed; Linux only.
+
+    SIGKILL, not SIGTERM: Linux sends this signal once for every thread that the hub had, and a second SIGTERM into the
+    first one's handler deadlocks the server with port and folder in its hands. What we wait for is journaled anyway.
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
     def arrange() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the hub died in between
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     return arrange

@@ -28,6 +28,8 @@ ABSENCE_PROVEN_AFTER_S = 30.0
 PROOF_WITHIN_S = 120.0
 """After so long without proof either way a send in doubt is resent or held, by policy."""
 PROOF_RETRY_S = 5.0
+LOOK_BACK_SEQ, LOOK_BACK_LINES = 2048, 200
+"""How far back in the conversation (64 turns) other sends are looked up: none of them is the one sought."""
 ACCOUNT_PAUSE_S = 60.0
 ACCOUNT_OFF_PAUSE_S = 3600.0
 """How often replies of an account that is switched off are looked at."""
@@ -220,7 +222,7 @@ class Outbox:
     async def _prove_by_asking(self, hold: Hold, row: OutboxRow, channel: Channel, now: datetime) -> datetime | None:
         started = row.started_at or row.created_at
         absence_counts_at = started + timedelta(seconds=self.absence_proven_after_s)
-        receipt, answered = await self._ask(channel, row, started)
+        receipt, answered = await self._ask(hold, row, started)
         if receipt is not None:
             hold.put(row.sent(receipt.provider_id))
             self.metrics.sends.labels(channel.name, "proven_sent").inc()
@@ -231,11 +233,13 @@ class Outbox:
             return None
         return max(now + timedelta(seconds=PROOF_RETRY_S), absence_counts_at if answered else now)
 
-    @staticmethod
-    async def _ask(channel: Channel, row: OutboxRow, since: datetime) -> tuple[Receipt | None, bool]:
+    async def _ask(self, hold: Hold, row: OutboxRow, since: datetime) -> tuple[Receipt | None, bool]:
         """Return what the platform knows of a call, and whether it answered at all."""
+        lines = await self.store.transcript(hold.id, row.seq - LOOK_BACK_SEQ, LOOK_BACK_LINES)
+        others = {line.provider_id for line in lines} | {other.provider_id for other in hold.out}
         try:
-            return await channel.find_sent(row.call, row.id, since), True
+            known = frozenset(name for name in others if name)
+            return await self._channel(hold).find_sent(row.call, row.id, since, known), True
         except Exception as error:  # noqa: BLE001  no answer, however it came about, is no proof
             log.info("proof_not_had", out_id=row.id, error=type(error).__name__)
             return None, False

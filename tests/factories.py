@@ -123,7 +123,7 @@ class FakeChannel:
             raise outcome
         return Receipt(provider_id=f"p{seq}")
 
-    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         return Receipt(provider_id="found") if out_id in self.known else None
 
     def routes(self) -> list[web.RouteDef]:

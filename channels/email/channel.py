@@ -59,7 +59,7 @@ class EmailChannel:
         """Send one mail; see `client.SmtpClient.send`."""
         return await self._client.send(call, out_id)
 
-    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Mail servers cannot be asked what became of a mail.
 
         Raises:

@@ -11,7 +11,7 @@ import logging
 import random
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -38,8 +38,7 @@ READ_S = 120.0
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 LOGIN_BACKOFF_S = 300.0
 """After a refused login: providers lock accounts that insist."""
-SETTLE_S = 0.5
-"""Length of the first IDLE round."""
+FIRST_ROUND_S = 0.5
 STORE_RETRY_S = 5.0
 MAX_FETCH_FAILURES = 3
 ABORT_S = 5.0
@@ -117,10 +116,11 @@ class ImapSession:
     def wait(self, seconds: float) -> None:
         """Return when the server says something, or after so many seconds.
 
-        The first round is short: what a server announces together with its readiness stays in a buffer that the check
-        of the socket does not see, and comes to light only at the end of a round.
+        What a server announces together with its readiness stays in a buffer that the check of the socket does not
+        see, and comes to light only when the round ends. So the first rounds are short: a mail that arrives about when
+        one begins is found about as soon after.
         """
-        for round_s in (min(seconds, SETTLE_S), max(seconds - SETTLE_S, 0.0)):
+        for round_s in _rounds(seconds):
             self._imap.idle()
             heard = self._imap.idle_check(timeout=round_s)
             _, late = self._imap.idle_done()
@@ -267,6 +267,19 @@ class _Worker:
             if future.done() and not future.cancelled():
                 future.exception()  # read, so that asyncio does not report it
             raise
+
+
+def _rounds(seconds: float) -> Iterator[float]:
+    """Cut a time into rounds that double.
+
+    >>> list(_rounds(9.0))
+    [0.5, 1.0, 2.0, 4.0, 1.5]
+    """
+    round_s = FIRST_ROUND_S
+    while seconds > 0:
+        yield min(round_s, seconds)
+        seconds -= round_s
+        round_s *= 2
 
 
 def _jittered(seconds: float) -> float:

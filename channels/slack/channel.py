@@ -61,7 +61,7 @@ class SlackChannel:
         """
         return await self._client.send(call, out_id)
 
-    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Look for a call in doubt in the conversation's history; None means certainly not posted.
 
         Raises:

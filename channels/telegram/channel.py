@@ -67,7 +67,7 @@ class TelegramChannel:
         """Send one call; the Bot API has no field that would carry `out_id`."""
         return await self._client.send(call)
 
-    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: a bot cannot read its own history, so nothing can be proven."""
         raise UnknownOutcome("telegram cannot be asked what a bot has sent")
 

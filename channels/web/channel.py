@@ -62,7 +62,7 @@ class WebChannel:
         """Leave a message in the mailbox."""
         return await self._client.send(call, out_id, seq, conversation_id)
 
-    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Never asked: sending again is harmless."""
         return None
 

@@ -65,9 +65,9 @@ class WhatsAppChannel:
         callback = f"{self._public_url}{self._path}/status/{out_id}"
         return await self.client.create(call.params, out_id=out_id, status_callback=callback)
 
-    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime) -> Receipt | None:
+    async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Look among the messages that Twilio lists, and among the status callbacks seen here."""
-        return await self.client.find(call.params, out_id=out_id, since=since)
+        return await self.client.find(call.params, out_id=out_id, since=since, others=others)
 
     def routes(self) -> list[web.RouteDef]:
         """Receive messages and status callbacks."""

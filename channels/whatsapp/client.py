@@ -83,7 +83,9 @@ class TwilioClient:
         self.known.remember(receipt.provider_id, out_id)
         return receipt
 
-    async def find(self, params: Mapping[str, Json], *, out_id: str, since: datetime) -> Receipt | None:
+    async def find(
+        self, params: Mapping[str, Json], *, out_id: str, since: datetime, others: frozenset[str]
+    ) -> Receipt | None:
         """Look for a message that may have been sent; None when it certainly was not.
 
         Listed twice: by send date, and the newest without that filter, for a queued message may have no send date yet.
@@ -97,7 +99,7 @@ class TwilioClient:
         parties = {name: params[name] for name in ("to", "from_") if name in params}
         for window in ({"date_sent_after": earliest, "limit": MAX_LISTED}, {"limit": NEWEST}):
             listed = await self._list(**parties, **window)
-            if sid := self._pick(listed, str(params["body"]), earliest):
+            if sid := self._pick(listed, str(params["body"]), earliest, others):
                 self.known.remember(sid, out_id)
                 return Receipt(provider_id=sid)
         return None
@@ -109,12 +111,13 @@ class TwilioClient:
             raise UnknownOutcome(f"twilio lists {MAX_LISTED} messages or more: the one sought may lie behind them")
         return listed
 
-    def _pick(self, listed: list[Any], body: str, earliest: datetime) -> str | None:
+    def _pick(self, listed: list[Any], body: str, earliest: datetime, others: frozenset[str]) -> str | None:
         """Return the sid of the message with this text that is not known to be another send of ours."""
         ours = [
             message
             for message in listed
             if message.direction != "inbound"
+            and message.sid not in others
             and self.known.is_free(message.sid)
             and (message.date_created is None or message.date_created >= earliest)
         ]

@@ -250,8 +250,10 @@ class Lanes:
 
     async def _work(self, hold: Hold, lane: Lane) -> None:
         is_full = False
-        while not self._closing.is_set():
+        while True:
             due = await self._outbox.drain(hold)
+            if self._closing.is_set():  # only now: what the last turn claimed has been sent
+                return
             if lane.tasks and not is_full:
                 is_full = not await self._take(hold, lane)
                 continue

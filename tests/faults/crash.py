@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.hub import Hub
-from tests.standins.aftermath import MANY, opened_store, until_quiet
+from tests.standins.aftermath import MANY, opened_store, unfinished, until_quiet, unwritten
 from tests.standins.checker import PROMISES, Verdict, check
 from tests.standins.pace import Pace
 from tests.standins.people import Traffic
@@ -25,6 +25,23 @@ QUIET_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.02
 SETTLED_S = 1.0
 """Longer than a stand-in takes over a request that it has, and than a browser takes to ask again."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run."""
+
+    verdict: Verdict
+    held: list[str]
+    unfinished: list[str]
+    """Accepted, and never brought to an end in the inbox."""
+    unwritten: list[str]
+    """Handled, and missing in the transcript."""
+
+    @property
+    def is_right(self) -> bool:
+        """Tell whether every promise was kept, outside and inside."""
+        return self.verdict.is_right and not self.unfinished and not self.unwritten
 
 
 @dataclass
@@ -57,13 +74,19 @@ class Run:
         while len(self.platforms.ledger) < count:
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def settle(self, messages: int) -> tuple[Verdict, list[str]]:
-        """Wait until nothing is left to do; returns the verdict and the messages whose reply is held."""
+    async def settle(self, messages: int) -> "Outcome":
+        """Wait until nothing is left to do, and look at what came of it."""
+        traffic = self.traffic
         async with opened_store(self.hub.database_port) as store:
-            await until_quiet(store, lambda: len(self.traffic.accepted) == messages, QUIET_WITHIN_S)
+            await until_quiet(store, lambda: len(traffic.accepted) == messages, QUIET_WITHIN_S)
             await asyncio.sleep(SETTLED_S)
-            held = [self.traffic.of_event(line.event_id) for line in await store.held_lines(MANY)]
-        return check(self.traffic.attempted, self.traffic.accepted, self.traffic.answers(), held), held
+            held = [traffic.of_event(line.event_id) for line in await store.held_lines(MANY)]
+            return Outcome(
+                check(traffic.attempted, traffic.accepted, traffic.answers(), held),
+                held,
+                await unfinished(store, traffic.events),
+                await unwritten(store, traffic.events),
+            )
 
     def report(self, held: list[str], started: float) -> str:
         """Sum a run up in one line."""

@@ -25,9 +25,9 @@ async def test_after_kill_9_in_the_middle_every_message_is_answered_as_promised(
         assert run.waiting_at_death, "everything was answered already: this run proves nothing"
         await run.start()
         await asyncio.wait_for(speaking, 60)
-        verdict, held = await run.settle(MESSAGES)
-    print(run.report(held, started))
-    assert verdict.is_right, f"{verdict}\n{run.hub.tail()}"
+        outcome = await run.settle(MESSAGES)
+    print(run.report(outcome.held, started))
+    assert outcome.is_right, f"{outcome}\n{run.hub.tail()}"
 
 
 async def test_a_stop_in_the_middle_loses_nothing_and_leaves_nothing_in_doubt(tmp_path: Path) -> None:
@@ -41,10 +41,10 @@ async def test_a_stop_in_the_middle_loses_nothing_and_leaves_nothing_in_doubt(tm
         run.note_death()
         await run.start()
         await asyncio.wait_for(speaking, 60)
-        verdict, held = await run.settle(MESSAGES)
-    print(f"stopped in {took_s:.1f} s;", run.report(held, started))
-    assert verdict.is_right, f"{verdict}\n{run.hub.tail()}"
+        outcome = await run.settle(MESSAGES)
+    print(f"stopped in {took_s:.1f} s;", run.report(outcome.held, started))
+    assert outcome.is_right, f"{outcome}\n{run.hub.tail()}"
     assert code == 0
     assert took_s < STOPS_WITHIN_S
     assert 0 < run.accepted_at_death < MESSAGES, "the hub was not stopped in the middle"
-    assert held == [], "a clean stop leaves no send in doubt"
+    assert outcome.held == [], "a clean stop leaves no send in doubt"

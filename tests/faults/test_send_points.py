@@ -50,9 +50,9 @@ async def test_a_send_that_never_arrived_is_made_again_where_that_can_be_known_a
 ) -> None:
     async with running(tmp_path, seed=0, longest_delay_s=0.0) as run:
         await die_while_sending(run, CHANNELS, "arrival")
-        verdict, held = await run.settle(2 * len(CHANNELS))
-        assert verdict.is_right, verdict
-        assert held == ["T-0001"]
+        outcome = await run.settle(2 * len(CHANNELS))
+        assert outcome.is_right, outcome
+        assert outcome.held == ["T-0001"]
         assert {id: sends(run, id) for id in ("S-0001", "T-0001", "W-0001", "E-0001")} == {
             "S-0001": 1,
             "T-0001": 0,
@@ -66,9 +66,9 @@ async def test_a_send_that_arrived_without_an_answer_is_found_again_or_held_and_
 ) -> None:
     async with running(tmp_path, seed=0, longest_delay_s=0.0) as run:
         await die_while_sending(run, CHANNELS, "answer")
-        verdict, held = await run.settle(2 * len(CHANNELS))
-        assert verdict.is_right, verdict
-        assert held == ["T-0001"]
+        outcome = await run.settle(2 * len(CHANNELS))
+        assert outcome.is_right, outcome
+        assert outcome.held == ["T-0001"]
         assert {id: sends(run, id) for id in ("S-0001", "T-0001", "W-0001", "E-0001")} == {
             "S-0001": 1,
             "T-0001": 1,
@@ -83,9 +83,9 @@ async def test_an_earlier_answer_with_the_same_words_is_not_taken_for_the_one_in
 ) -> None:
     async with running(tmp_path, seed=0, longest_delay_s=0.0) as run:
         await die_while_sending(run, ("slack", "whatsapp"), moment, QUESTION)
-        verdict, held = await run.settle(4)
-        assert verdict.is_right, verdict
-        assert held == []
+        outcome = await run.settle(4)
+        assert outcome.is_right, outcome
+        assert outcome.held == []
 
 
 async def test_a_person_finds_a_held_telegram_reply_and_sends_it_again(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ async def test_a_person_finds_a_held_telegram_reply_and_sends_it_again(tmp_path:
         assert sends(run, "T-0001") == 0
         await frontdesk(run.hub, "holds", "resend", line.id)
         await asyncio.wait_for(run.until_answered(2), STANDS_WITHIN_S)
-        verdict, held = await run.settle(2)
-        assert verdict.is_right, verdict
-        assert held == []
+        outcome = await run.settle(2)
+        assert outcome.is_right, outcome
+        assert outcome.held == []
         assert sends(run, "T-0001") == 1
         assert "Nothing is held" in await frontdesk(run.hub, "holds", "list")
 

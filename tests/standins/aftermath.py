@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from core.errors import StoreUnavailable
+from core.inbox import InboxState
 from core.storage import TranscriptRow
 from core.store.mongo import MongoStore
 from hub.clock import SystemClock
@@ -42,7 +43,7 @@ async def until_quiet(store: MongoStore, is_all_accepted: Callable[[], bool], wi
 async def _left(store: MongoStore) -> tuple[int, int]:
     now = datetime.now(UTC)
     try:
-        return len(await store.open_inbox(now + FAR, now + FAR, MANY)), len(await store.waking(now + FAR, MANY))
+        return len(await store.open_inbox(now + FAR, 0, MANY)), len(await store.waking(now + FAR, MANY))
     except StoreUnavailable:
         return (MANY, MANY)
 
@@ -58,3 +59,15 @@ async def until_held(store: MongoStore, count: int, within_s: float) -> list[Tra
         assert time.monotonic() < deadline, f"{len(lines)} of {count} replies are held after {within_s} s"
         await asyncio.sleep(LOOK_EVERY_S)
     return lines
+
+
+async def unfinished(store: MongoStore, event_ids: Collection[str]) -> list[str]:
+    """Return the events whose row in the inbox has not come to its end."""
+    rows = [(event_id, await store.find_inbox(event_id)) for event_id in event_ids]
+    return [event_id for event_id, row in rows if row is None or row.state is not InboxState.DONE]
+
+
+async def unwritten(store: MongoStore, event_ids: Collection[str]) -> list[str]:
+    """Return the events of which the transcript has no line."""
+    found = store._database["messages"].find({"_id": {"$in": list(event_ids)}}, {"_id": 1})
+    return sorted(set(event_ids) - {line["_id"] async for line in found})

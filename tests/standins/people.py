@@ -9,7 +9,7 @@ import asyncio
 import random
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -156,6 +156,11 @@ class Traffic:
     def unanswered(self) -> set[str]:
         """Return what is accepted and has no answer yet."""
         return set(self.accepted) - {line.asked for line in self.answers()}
+
+    @property
+    def events(self) -> Collection[str]:
+        """Return the hub's names of all messages."""
+        return self._events.keys()
 
     def of_event(self, event_id: str) -> str:
         """Return the message that became this event of the hub."""

@@ -71,4 +71,4 @@ async def test_the_doctor_names_what_to_do_and_never_raises() -> None:
 async def test_nobody_can_tell_what_became_of_a_mail() -> None:
     call = ApiCall(method="smtp.send", params={}, bucket="x")
     with pytest.raises(UnknownOutcome):
-        await channel_of(SETTINGS).find_sent(call, OutId("a" * 26), START)
+        await channel_of(SETTINGS).find_sent(call, OutId("a" * 26), START, frozenset())

@@ -283,7 +283,7 @@ async def test_the_channel_sends_and_proves_through_its_client():
     channel = build(ACCOUNT, settings(api_url=str(server.make_url("/api/"))), resources(FakeInbox()))
     conversation = ConversationId("slack:acme:C0HELP")
     sent = await channel.send(call(), OUT, 1, conversation)
-    assert await channel.find_sent(call(), OUT, SINCE) == sent
+    assert await channel.find_sent(call(), OUT, SINCE, frozenset()) == sent
     await channel.close()
     await server.close()
 

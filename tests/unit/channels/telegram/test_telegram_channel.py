@@ -154,7 +154,7 @@ async def test_a_call_is_sent_and_never_provable(bot_api: BotApi, channel: Chann
     assert (await channel.send(call, OutId("o"), 1, ConversationId("telegram:support:1"))).provider_id == "77"
     assert channel.capabilities.unknown_sends == "unprovable"
     with pytest.raises(UnknownOutcome):
-        await channel.find_sent(call, OutId("o"), START)
+        await channel.find_sent(call, OutId("o"), START, frozenset())
 
 
 async def test_a_channel_shows_no_secret(channel: Channel) -> None:

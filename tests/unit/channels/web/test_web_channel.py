@@ -52,7 +52,7 @@ async def test_the_check_says_who_may_embed_the_widget(hub: FakeHub) -> None:
 async def test_there_is_nothing_to_listen_to_and_nothing_to_look_up(hub: FakeHub) -> None:
     channel = built(hub)
     await channel.listen()
-    assert await channel.find_sent(CALL, OutId("o1"), NOW) is None
+    assert await channel.find_sent(CALL, OutId("o1"), NOW, frozenset()) is None
     await channel.close()
 
 

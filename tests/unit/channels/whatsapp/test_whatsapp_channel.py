@@ -167,7 +167,7 @@ async def test_a_status_callback_brings_its_out_id_and_proves_the_send(site: Web
     assert isinstance(event, DeliveryStatusChanged)
     assert event.out_id == OUT_ID
     call = site.channel.render(Reply(template="answer"), FakeWords("Hi"), {"to": PERSON})[0]
-    assert await site.channel.find_sent(call, HERE, START) == Receipt(provider_id=event.provider_id)
+    assert await site.channel.find_sent(call, HERE, START, frozenset()) == Receipt(provider_id=event.provider_id)
 
 
 async def test_a_status_callback_without_out_id_is_kept_too(site: Web, journal: Journal):
