@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 READY_WITHIN_S = 20.0
 PORT_FREE_WITHIN_S = 5.0
 """A hub that was killed takes its database along; that one needs a moment to let go of the port."""
-STOP_WITHIN_S = 10.0
+STOP_WITHIN_S = 4.0
 RESTART_PAUSES_S = (0.2, 1.0, 5.0)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -84,6 +84,7 @@ class EmbeddedDatabase:
                 *("--host", HOST, "--port", str(self._port), "--storage-path", str(self._folder)),
                 stdout=output,
                 stderr=output,
+                start_new_session=True,  # Ctrl-C is for the hub, which stops its database itself
                 preexec_fn=_end_with_parent(),
             )
         await self._wait_until_ready(self._process)

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 ACCEPT_WITHIN_S = 1.0
 """A platform waits 3 s at most (Slack); past one second it is told to come again."""
+ACKNOWLEDGED_FIRST_S = 0.001
+"""The turn begins this much after the row is durable: the platform counts the milliseconds until its answer."""
 MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_MAIL_BYTES = 10 * 1024 * 1024
 KEPT_IN_QUARANTINE_BYTES = 64 * 1024
@@ -124,9 +126,10 @@ class Inbox:
         """Insert a group and pass on what is new: even where a waiter has given up, the row is durable and counts."""
         results = await self._store.insert_inbox(rows)
         if self._offer is not None:
+            loop = asyncio.get_running_loop()
             for row, is_new in zip(rows, results, strict=True):
                 if is_new and row.state is InboxState.RECEIVED:
-                    self._offer(row)
+                    loop.call_later(ACKNOWLEDGED_FIRST_S, self._offer, row)
         return results
 
     def open(self) -> None:

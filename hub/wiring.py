@@ -43,8 +43,8 @@ log = structlog.get_logger(__name__)
 KNOWN_ACTIONS = frozenset({ACTION})
 """What `build_actions` offers to flows."""
 LISTEN_AGAIN_AFTER_S = 5.0
-DRAIN_WITHIN_S = 8.0
-"""A stop waits this long for running turns; an orchestrator gives ten seconds (FAULTS F021)."""
+DRAIN_WITHIN_S = 4.0
+"""A stop waits this long for running turns; with the rest it ends within the ten seconds that an orchestrator gives."""
 
 
 def build_channels(settings: Settings, accept: Accept, mailbox: StoreMailbox, clock: Clock) -> dict[str, Channel]:

@@ -23,7 +23,7 @@ from core.storage import Store
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.holds import Holds
-from hub.inbox import Inbox
+from hub.inbox import ACKNOWLEDGED_FIRST_S, Inbox
 from hub.lanes.local import GRACE_S, Lanes
 from hub.outbox import Outbox
 from hub.records import Records
@@ -220,6 +220,7 @@ class Bench:
         """Wait until nobody works and nothing is left to write."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while True:
+            await asyncio.sleep(2 * ACKNOWLEDGED_FIRST_S)
             await self.records.drain()
             if not self.lanes.busy:
                 return

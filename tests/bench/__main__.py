@@ -27,7 +27,7 @@ SECRET = "bench-signing-secret"
 LIGHT_PEOPLE, LIGHT_MESSAGES, LIGHT_PAUSE_S = 20, 400, 0.05
 FULL_PEOPLE, FULL_MESSAGES = 32, 4000
 WARM_UP = 100
-ROUNDS = 1
+ROUNDS = 3
 console = Console(width=140)
 
 
