@@ -77,6 +77,7 @@ async def test_an_inbox_that_is_closed_refuses_so_that_the_platform_comes_again(
     """F021."""
     bench = build_bench()
     await bench.receive("1")
+    await bench.settle()
     await bench.inbox.close()
     with pytest.raises(StoreUnavailable):
         await bench.receive("2")
@@ -91,6 +92,7 @@ async def test_nothing_is_accepted_before_the_first_sweep_is_through() -> None:
     assert await bench.store.find_inbox("fake:1") is None
     bench.inbox.open()
     assert await waiting == "accepted"
+    await bench.settle()
 
 
 class PickyStore(MemoryStore):
@@ -120,6 +122,7 @@ async def test_a_header_that_utf8_cannot_hold_is_cleaned() -> None:
     headers = {"x-envelope-from": "a\udcff@evil.example"}
     body = b'{"id": "1", "thread": "t1", "text": "hello"}'
     await bench.inbox.accept(Inbound(bench.channel.name, bench.channel.account, body, bench.clock.now(), headers))
+    await bench.settle()
     row = await bench.store.find_inbox("fake:1")
     assert row is not None
     assert row.headers == {"x-envelope-from": "a\ufffd@evil.example"}
