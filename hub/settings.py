@@ -72,7 +72,8 @@ class Server(Model):
 class Database(Model):
     """A real MongoDB by its URI, or the embedded one."""
 
-    uri: str | None = None
+    uri: str | None = Field(default=None, repr=False)
+    """May hold a password."""
     name: str = "frontdesk"
     embedded_port: int = Field(default=27117, ge=1, le=65535)
 
@@ -105,7 +106,7 @@ class Settings(Model):
     templates: Path
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     nats_url: str | None = None
-    log_key: bytes
+    log_key: bytes = Field(repr=False)
 
     @property
     def origin(self) -> str:

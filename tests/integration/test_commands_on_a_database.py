@@ -1,0 +1,130 @@
+"""`frontdesk dead-letters`, `holds` and `doctor` against a real database, as a person types them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core.errors import ConfigError
+from core.inbox import InboxMark, InboxState
+from core.storage import DeadLetter, Save
+from core.store.mongo import MongoStore
+from hub.cli.main import app
+from hub.clock import SystemClock
+from tests.contract.store_contract import C1, conversation, line, out_row, row
+from tests.servers.database import running_database
+
+pytestmark = pytest.mark.integration
+
+CLI = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_database(tmp_path_factory.mktemp("database") / "db") as uri:
+        yield uri
+
+
+@pytest.fixture(autouse=True)
+def _this_database(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTDESK_MONGO_URI", uri)
+    monkeypatch.setenv("FRONTDESK_MONGO_DATABASE", tmp_path.name.replace(".", "_")[-30:])
+    monkeypatch.setenv("FRONTDESK_DATA", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def run(*command: str) -> Result:
+    return CLI.invoke(app, list(command))
+
+
+def on_store(work: Callable[[MongoStore], Awaitable[object]]) -> object:
+    from hub.settings import load_settings
+
+    database = load_settings().database
+    assert database.uri is not None
+
+    async def do() -> object:
+        store = MongoStore(str(database.uri), database.name, SystemClock())
+        await store.prepare()
+        try:
+            return await work(store)
+        finally:
+            store.close()
+
+    return asyncio.run(do())
+
+
+async def two_dead_and_one_unreadable(store: MongoStore) -> None:
+    now = datetime.now(UTC)
+    await store.insert_inbox([row("dead-1", body=b"what the customer wrote"), row("dead-2"), row("odd-1", body=b"[[[")])
+    for name in ("dead-1", "dead-2"):
+        letter = DeadLetter(
+            id=name, channel="web", account="site", error="ValueError", detail="core/bot.py:7", attempts=5, died_at=now
+        )
+        await store.bury(letter)
+        await store.mark_inbox([InboxMark(id=name, state=InboxState.DEAD)])
+    await store.mark_inbox([InboxMark(id="odd-1", state=InboxState.QUARANTINED, reason="malformed: not JSON")])
+
+
+def test_dead_letters_are_listed_shown_replayed_and_discarded() -> None:
+    assert "No dead letters" in run("dead-letters", "list").output
+    on_store(two_dead_and_one_unreadable)
+    listed = run("dead-letters", "list").output
+    assert all(text in listed for text in ("dead-1", "dead-2", "odd-1", "core/bot.py:7", "malformed: not JSON"))
+    shown = run("dead-letters", "show", "dead-1").output
+    assert "ValueError: core/bot.py:7 (5 runs)" in shown
+    assert "what the customer wrote" in shown
+    assert "goes back to the inbox" in run("dead-letters", "replay", "dead-1").output
+    assert "goes back to the inbox" in run("dead-letters", "replay", "odd-1").output
+    assert "is discarded" in run("dead-letters", "discard", "dead-2").output
+    assert "No dead letters" in run("dead-letters", "list").output
+    states = on_store(lambda store: states_of(store, "dead-1", "dead-2", "odd-1"))
+    assert states == ["ready", "ignored", "received"]
+
+
+async def states_of(store: MongoStore, *names: str) -> list[str]:
+    rows = [await store.find_inbox(name) for name in names]
+    return [str(found.state) for found in rows if found is not None]
+
+
+@pytest.mark.parametrize("command", [("dead-letters", "replay"), ("dead-letters", "discard"), ("dead-letters", "show")])
+def test_a_name_that_is_not_there_is_told(command: tuple[str, str]) -> None:
+    result = run(*command, "nobody")
+    assert isinstance(result.exception, ConfigError)
+    assert "frontdesk dead-letters list" in str(result.exception)
+
+
+async def one_held_reply(store: MongoStore) -> None:
+    (lease,) = await store.acquire([C1], "a", 15.0)
+    await store.save([Save(conversation(version=1), (), lease.fence, 0, None, release=True)])
+    await store.record([line("o1", "held", call=out_row("o1").call, reason="unknown_outcome")])
+    await store.record([line("o2", "held", 3, call=out_row("o2").call, reason="unknown_outcome")])
+
+
+def test_a_held_reply_is_listed_queued_again_or_taken_off_the_list() -> None:
+    assert "Nothing is held" in run("holds", "list").output
+    on_store(one_held_reply)
+    assert "unknown_outcome" in run("holds", "list").output
+    assert "queued again" in run("holds", "resend", "o1").output
+    assert "off the list" in run("holds", "discard", "o2").output
+    queued = on_store(lambda store: store.load(C1))
+    assert [(entry.id, str(entry.state)) for entry in queued.out] == [("o1", "queued")]  # type: ignore[attr-defined]
+    assert on_store(lambda store: store.waking(datetime.now(UTC), 10)) == [C1], "a running hub sends it"
+    assert isinstance(run("holds", "resend", "nobody").exception, ConfigError)
+
+
+def test_the_doctor_asks_the_database_and_what_is_configured() -> None:
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    for text in ("ping", "write concern", "clock", "web:site", "FRONTDESK_TELEGRAM_SUPPORT_TOKEN"):
+        assert text in result.output
+
+
+def test_the_doctor_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTDESK_MONGO_URI", "mongodb://127.0.0.1:1/")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "correct FRONTDESK_MONGO_URI" in " ".join(result.output.split())
