@@ -1,7 +1,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,7 +9,7 @@ from core.conversation import ActionResult, ActionWanted, Conversation, Turn
 from core.errors import RateLimited, StoreUnavailable, UnknownOutcome
 from core.events import MessageReceived
 from core.ids import ConversationId
-from core.inbox import InboxMark, InboxRow, InboxState
+from core.inbox import InboxMark, InboxRow, InboxState, OpenRow
 from core.storage import DeadLetter, Held, Save, TranscriptRow
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
@@ -17,6 +17,7 @@ from hub.holds import LEASE_S
 from tests.factories import Bench, FakeChannel, FakeResponder, build_bench, echo
 
 T1 = ConversationId("fake:one:t1")
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -458,3 +459,23 @@ async def test_a_plan_that_does_not_fit_waits_for_the_line(bench: Bench) -> None
     assert bench.responder.heard == ["|".join("x" * 16)], "there is no room for another plan yet"
     await bench.settle()
     assert [text for _, text in bench.channel.sent] == ["x"] * 16 + ["y"]
+
+
+async def test_a_sweep_that_breaks_does_not_end_the_sweeping(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.lanes.local.SWEEP_EVERY_S", 0.01)
+    bench.inbox._offer = None
+    await bench.receive("1")
+    healthy, broken = bench.store.open_inbox, iter([ValueError("a document nobody can read"), None])
+
+    async def open_inbox(before: datetime, skip: int, limit: int) -> list[OpenRow]:
+        if (error := next(broken, None)) is not None:
+            raise error
+        return await healthy(LATER, skip, limit)
+
+    bench.store.open_inbox = open_inbox  # type: ignore[method-assign]
+    sweeping = asyncio.create_task(bench.lanes.keep_sweeping())
+    while not bench.channel.sent:
+        await asyncio.sleep(0.005)
+    sweeping.cancel()
+    await bench.settle()
+    assert [text for _, text in bench.channel.sent] == ["hello"]
