@@ -25,15 +25,6 @@ def conversation_id(channel: str, account: str, thread: str) -> ConversationId:
     return ConversationId(f"{channel}:{account}:{thread}")
 
 
-def thread_of(conversation: str) -> str:
-    """Return the part of a conversation's name that the platform chose.
-
-    >>> thread_of("telegram:support:-100:7")
-    '-100:7'
-    """
-    return conversation.split(":", 2)[2]
-
-
 def account_key(channel: str, account: str) -> str:
     """Name one account of one channel, as the settings write it.
 
