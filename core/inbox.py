@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from core.ids import ConversationId
 from core.model import AwareDatetime, Model
 
 RETRY_AFTER_S = (1.0, 5.0, 30.0, 120.0)
@@ -33,6 +34,9 @@ class InboxState(StrEnum):
     QUARANTINED = "quarantined"
     DEAD = "dead"
 
+
+READ_LATER = frozenset({"email"})
+"""Channels whose payloads are read only when they are durable: their parsers are the ones that one could kill."""
 
 OPEN_STATES = (InboxState.RECEIVED, InboxState.READY)
 """What the sweep looks for."""
@@ -68,8 +72,6 @@ class InboxRow(Model):
 
     id: str
     """The provider's key, so that inserting is also the check for duplicates."""
-    second: str | None = None
-    """A further unique key where a platform tells the same thing twice (a Slack mention and its message)."""
     channel: str
     account: str
     body: bytes
@@ -80,6 +82,10 @@ class InboxRow(Model):
     """Counts arrivals at that node; with `received_at` it orders what the platform does not order."""
     order: str | None = None
     """The platform's own order inside a conversation, comparable as text."""
+    conversation_id: ConversationId | None = None
+    """Whose it is; None until somebody has read it (mail is read after it is durable)."""
+    home: str | None = None
+    """What the row is sharded by: its conversation, or its own id where that is not known on arrival. Never changes."""
     part: int = 0
     state: InboxState = InboxState.RECEIVED
     attempts: int = 0
@@ -99,7 +105,11 @@ class InboxMark(Model):
     """A change of one row's state, applied as a compare-and-set."""
 
     id: str
+    home: str | None = None
+    """The row's, so that a sharded database need not ask everywhere."""
     state: InboxState
+    conversation_id: ConversationId | None = None
+    """Set when a row that was read later has found its conversation."""
     reason: str | None = None
     attempts: int | None = None
     crashes: int | None = None
@@ -113,6 +123,7 @@ class OpenRow(Model):
     channel: str
     account: str
     received_at: AwareDatetime
+    conversation_id: ConversationId | None = None
     not_before: AwareDatetime | None = None
 
 

@@ -61,6 +61,8 @@ class OutboxRow(Model):
     event_id: EventId
     inbox_id: str
     """The inbox row whose plan this is part of; DONE once all of its rows are terminal."""
+    inbox_home: str | None = None
+    """That row's `home`."""
     call: ApiCall
     epoch: int
     """The conversation's epoch when the reply was planned."""

@@ -63,6 +63,8 @@ class Leased:
     out: tuple[OutboxRow, ...]
     said: tuple[TranscriptRow, ...] = ()
     """Lines of people that may not stand in the transcript yet."""
+    is_orphan: bool = False
+    """Its last holder did not give it back: it may have died of what it was doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Save:
     said: tuple[TranscriptRow, ...] = ()
     release: bool = False
     """Give the lease back with the same write."""
+    at: datetime | None = None
+    """When somebody last did something in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,16 @@ class Held:
     fence: int
     is_empty: bool = False
     """Nothing was committed under this lease or before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A living process of the hub."""
+
+    name: str
+    role: str
+    node: str | None = None
+    """Kept over restarts: another process of the same node was this one's life before."""
 
 
 class DeadLetter(Model):
@@ -140,8 +154,21 @@ class Store(Protocol):
         """Return payloads that could not be read, newest first."""
         ...
 
-    async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
-        """Lease conversations that nobody holds, and load them; what is held already, even by us, is left out."""
+    async def unread_of(self, channel: str, account: str, limit: int) -> list[InboxRow]:
+        """Return rows of an account of which nobody knows the conversation yet, oldest first."""
+        ...
+
+    async def open_of(self, ids: Sequence[ConversationId]) -> list[InboxRow]:
+        """Return the open rows of conversations, with their bytes."""
+        ...
+
+    async def acquire(
+        self, ids: Sequence[ConversationId], worker: str, lease_s: float, node: str | None = None
+    ) -> list[Leased]:
+        """Lease conversations that nobody holds, and load them; what is held already, even by us, is left out.
+
+        What another process of the same `node` holds counts as free: it was our own life before a restart.
+        """
         ...
 
     async def renew(self, held: Sequence[Held], worker: str, lease_s: float) -> set[ConversationId]:
@@ -164,6 +191,22 @@ class Store(Protocol):
         """Return conversations whose outbox wants attention now."""
         ...
 
+    async def active(self, account: str, since: datetime, limit: int) -> list[tuple[ConversationId, datetime]]:
+        """Return conversations of an account (`channel:account`) with something done since then, latest first."""
+        ...
+
+    async def beat(self, member: Member, alive_s: float) -> list[Member]:
+        """Say that a process lives; returns all that said so within `alive_s`, by the database's clock."""
+        ...
+
+    async def leave(self, name: str) -> None:
+        """Say that a process ends."""
+        ...
+
+    async def first_due(self) -> datetime | None:
+        """Return since when the longest waiting outbox wants attention; None when none does."""
+        ...
+
     async def load(self, conversation_id: ConversationId) -> Leased | None:
         """Read a conversation without leasing it."""
         ...
@@ -182,7 +225,9 @@ class Store(Protocol):
         """Return what a web client is shown: sequence numbers greater than `after` and bodies, in order."""
         ...
 
-    async def note_delivery(self, line_id: str | None, provider_id: str, state: str, reason: str | None) -> None:
+    async def note_delivery(
+        self, conversation_id: str, line_id: str | None, provider_id: str, state: str, reason: str | None
+    ) -> None:
         """Raise the delivery state of one line, found by our id or by the platform's."""
         ...
 
@@ -190,7 +235,7 @@ class Store(Protocol):
         """Return lines of a conversation with a greater `seq`, in order."""
         ...
 
-    async def delivered(self, line_ids: Sequence[str]) -> dict[str, str]:
+    async def delivered(self, conversation_id: str, line_ids: Sequence[str]) -> dict[str, str]:
         """Return which of these sends the transcript has as sent, with the platform's id."""
         ...
 

@@ -24,7 +24,7 @@ BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 LABEL_LIKENESS = 85.0
 """Percent (rapidfuzz `ratio`) from which a text is a misspelt label: two slips in twelve letters pass."""
 
-NUMBER = re.compile(r"\s*(?:option|number|no\.?|nr\.?|#)?\s*(\d{1,2})\s*[.)!]?\s*", re.IGNORECASE)
+NUMBER = re.compile(r"(?:(?:option|number|no\.?|nr\.?|#)\s*+)?(\d{1,2})(?:\s*+[.)!])?", re.IGNORECASE)
 FILLER = re.compile(r"\b(?:the|one|option|please|der|die|das|bitte)\b|[^\w\s]", re.IGNORECASE)
 ORDINALS = {
     word: place
@@ -85,7 +85,7 @@ def _latest(offers: Sequence[OfferedChoice], now: datetime) -> list[Choice]:
 
 
 def _place(text: str) -> int | None:
-    if number := NUMBER.fullmatch(text):
+    if number := NUMBER.fullmatch(text.strip()):
         return int(number[1]) - 1
     return ORDINALS.get(" ".join(FILLER.sub(" ", text).lower().split()))
 

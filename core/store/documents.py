@@ -34,7 +34,7 @@ def inbox_row(document: Document) -> InboxRow:
 
 def mark_fields(mark: InboxMark) -> Document:
     """Return what a mark sets on its row."""
-    return _without_none(mark.model_dump(exclude={"id"})) | {"state": str(mark.state)}
+    return _without_none(mark.model_dump(exclude={"id", "home"})) | {"state": str(mark.state)}
 
 
 def conversation_fields(save: Save) -> Document:
@@ -44,10 +44,11 @@ def conversation_fields(save: Save) -> Document:
         "said": [line.model_dump(mode="python") for line in save.said],
         "rev": save.rev + 1,
         "wake_at": save.wake_at,
+        "touched_at": save.at,
     }
 
 
-def leased(document: Document) -> Leased:
+def leased(document: Document, *, is_orphan: bool = False) -> Leased:
     """Read a conversation document, committed or only just leased."""
     name = ConversationId(document["_id"])
     conversation = None
@@ -61,6 +62,7 @@ def leased(document: Document) -> Leased:
         conversation=conversation,
         out=tuple(OutboxRow.model_validate(row) for row in document.get("out", ())),
         said=tuple(TranscriptRow.model_validate(line) for line in document.get("said", ())),
+        is_orphan=is_orphan,
     )
 
 

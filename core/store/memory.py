@@ -11,7 +11,7 @@ from core.conversation import Conversation
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.outbox import OutboxRow
-from core.storage import END_RANK, DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
+from core.storage import END_RANK, DeadLetter, Held, Leased, Member, Save, TranscriptRow, delivery_rank
 from core.store.documents import mark_fields
 
 
@@ -25,6 +25,8 @@ class _Conversation:
     out: tuple[OutboxRow, ...] = ()
     wake_at: datetime | None = None
     said: tuple[TranscriptRow, ...] = ()
+    node: str | None = None
+    touched_at: datetime | None = None
 
 
 @dataclass
@@ -41,10 +43,10 @@ class MemoryStore:
 
     clock: Clock
     _inbox: dict[str, InboxRow] = field(default_factory=dict)
-    _seconds: set[str] = field(default_factory=set)
     _conversations: dict[ConversationId, _Conversation] = field(default_factory=dict)
     _lines: dict[str, _Line] = field(default_factory=dict)
     _letters: dict[str, DeadLetter] = field(default_factory=dict)
+    _members: dict[str, tuple[Member, float]] = field(default_factory=dict)
     _fences: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def prepare(self) -> None:
@@ -61,11 +63,9 @@ class MemoryStore:
         return [self._insert(row) for row in rows]
 
     def _insert(self, row: InboxRow) -> bool:
-        if row.id in self._inbox or (row.second is not None and row.second in self._seconds):
+        if row.id in self._inbox:
             return False
         self._inbox[row.id] = row
-        if row.second is not None:
-            self._seconds.add(row.second)
         return True
 
     async def mark_inbox(self, marks: Sequence[InboxMark]) -> None:
@@ -107,15 +107,35 @@ class MemoryStore:
         self._letters.pop(row_id, None)
         return True
 
-    async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
+    async def unread_of(self, channel: str, account: str, limit: int) -> list[InboxRow]:
+        """Return rows of an account of which nobody knows the conversation yet, oldest first."""
+        rows = [
+            row
+            for row in self._inbox.values()
+            if row.state is InboxState.RECEIVED and row.conversation_id is None
+            if (row.channel, row.account) == (channel, account)
+        ]
+        return sorted(rows, key=lambda row: row.sort_key)[:limit]
+
+    async def open_of(self, ids: Sequence[ConversationId]) -> list[InboxRow]:
+        """Return the open rows of conversations, with their bytes."""
+        return [row for row in self._inbox.values() if row.conversation_id in ids and row.state in OPEN_STATES]
+
+    async def acquire(
+        self, ids: Sequence[ConversationId], worker: str, lease_s: float, node: str | None = None
+    ) -> list[Leased]:
         """Lease conversations that nobody holds, and load them; what is held already, even by us, is left out."""
         now = self.clock.monotonic()
         leased: list[Leased] = []
         for name in ids:
             entry = self._conversations.setdefault(name, _Conversation())
-            if entry.lease_until < now:
+            is_ours = node is not None and entry.node == node and entry.worker not in {None, worker}
+            if entry.lease_until < now or is_ours:
+                is_orphan = entry.worker is not None
                 entry.worker, entry.lease_until, entry.fence = worker, now + lease_s, next(self._fences)
-                leased.append(Leased(name, entry.fence, entry.rev, entry.conversation, entry.out, entry.said))
+                entry.node = node
+                found = (entry.fence, entry.rev, entry.conversation, entry.out, entry.said, is_orphan)
+                leased.append(Leased(name, *found))
         return leased
 
     async def renew(self, held: Sequence[Held], worker: str, lease_s: float) -> set[ConversationId]:
@@ -137,9 +157,9 @@ class MemoryStore:
                 del self._conversations[lease.id]
 
     async def release_all(self) -> None:
-        """Give every lease back."""
+        """End every lease; who takes one finds that its holder did not give it back."""
         for entry in self._conversations.values():
-            entry.worker, entry.lease_until = None, float("-inf")
+            entry.lease_until = float("-inf")
 
     def _is_held(self, lease: Held, worker: str) -> bool:
         entry = self._conversations.get(lease.id)
@@ -156,7 +176,7 @@ class MemoryStore:
         if entry.rev != save.rev:
             return entry.rev == save.rev + 1  # one holder writes under a fence: this is a write that had applied
         entry.conversation, entry.out, entry.wake_at = save.conversation, save.out, save.wake_at
-        entry.said = save.said
+        entry.said, entry.touched_at = save.said, save.at
         entry.rev += 1
         if save.release:
             entry.worker, entry.lease_until = None, float("-inf")
@@ -166,6 +186,32 @@ class MemoryStore:
         """Return conversations whose outbox wants attention now."""
         due = [name for name, entry in self._conversations.items() if entry.wake_at and entry.wake_at <= now]
         return due[:limit]
+
+    async def active(self, account: str, since: datetime, limit: int) -> list[tuple[ConversationId, datetime]]:
+        """Return conversations of an account (`channel:account`) with something done since then, latest first."""
+        found = [
+            (name, entry.touched_at)
+            for name, entry in self._conversations.items()
+            if name.startswith(f"{account}:") and entry.touched_at is not None and entry.touched_at >= since
+        ]
+        return sorted(found, key=lambda one: one[1], reverse=True)[:limit]
+
+    async def beat(self, member: Member, alive_s: float) -> list[Member]:
+        """Say that a process lives; returns all that said so within `alive_s`."""
+        now = self.clock.monotonic()
+        before = [name for name, (other, _) in self._members.items() if member.node and other.node == member.node]
+        for name in before:
+            del self._members[name]
+        self._members[member.name] = (member, now)
+        return [other for other, at in self._members.values() if at > now - alive_s]
+
+    async def leave(self, name: str) -> None:
+        """Say that a process ends."""
+        self._members.pop(name, None)
+
+    async def first_due(self) -> datetime | None:
+        """Return since when the longest waiting outbox wants attention; None when none does."""
+        return min((entry.wake_at for entry in self._conversations.values() if entry.wake_at), default=None)
 
     async def load(self, conversation_id: ConversationId) -> Leased | None:
         """Read a conversation without leasing it."""
@@ -197,11 +243,17 @@ class MemoryStore:
         lines = [line for line in self._lines.values() if line.conversation_id == conversation_id and line.seq > after]
         return sorted(lines, key=lambda line: line.seq)
 
-    async def note_delivery(self, line_id: str | None, provider_id: str, state: str, reason: str | None) -> None:
+    async def note_delivery(
+        self, conversation_id: str, line_id: str | None, provider_id: str, state: str, reason: str | None
+    ) -> None:
         """Raise the delivery state of one line, found by our id or by the platform's."""
         for line in self._lines.values():
             row = line.row
-            if row is None or (row.id != line_id if line_id else row.provider_id != provider_id):
+            if (
+                row is None
+                or line.conversation_id != conversation_id
+                or (row.id != line_id if line_id else row.provider_id != provider_id)
+            ):
                 continue
             if _rank(row) < delivery_rank(state):
                 line.row = row.model_copy(update={"state": state, "provider_id": provider_id, "reason": reason})
@@ -210,8 +262,9 @@ class MemoryStore:
         """Return lines of a conversation with a greater `seq`, in order."""
         return [line.row for line in self._of(conversation_id, after) if line.row is not None][:limit]
 
-    async def delivered(self, line_ids: Sequence[str]) -> dict[str, str]:
+    async def delivered(self, conversation_id: str, line_ids: Sequence[str]) -> dict[str, str]:
         """Return which of these sends the transcript has as sent, with the platform's id."""
+        del conversation_id  # the ids are enough where nothing is spread over shards
         sent = delivery_rank("sent")
         found = {name: line.row for name in line_ids if (line := self._lines.get(name)) is not None}
         return {

@@ -4,7 +4,6 @@ Indexes and expiry are declared here and created at start. No `find_one_and_*`: 
 (TESTBEDS section 1), and a compare-and-set needs none.
 """
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -18,12 +17,13 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pydantic import ValidationError
 from pymongo import ASCENDING, DESCENDING, DeleteOne, UpdateMany, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.monitoring import CommandListener
 
 from core.clock import Clock
 from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
-from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
-from core.storage import END_RANK, DeadLetter, Held, Leased, Save, TranscriptRow, delivery_rank
+from core.inbox import OPEN_STATES, READ_LATER, InboxMark, InboxRow, InboxState, OpenRow, sources_of
+from core.storage import END_RANK, DeadLetter, Held, Leased, Member, Save, TranscriptRow, delivery_rank
 from core.store import documents
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ DUPLICATE_KEY = 11000
 INBOX_KEPT = timedelta(days=90)
 """How long a key is remembered: the longest redelivery seen is 7 days (SEMANTICS section 2)."""
 DEAD_LETTERS_KEPT = timedelta(days=30)
+MEMBERS_KEPT = timedelta(hours=1)
 CLOCK_ASKED_EVERY_S = 5.0
 FREE: Mapping[str, Any] = {"lease_until": datetime(1970, 1, 1, tzinfo=UTC), "worker": None}
 """What a conversation that nobody holds looks like."""
@@ -40,9 +41,9 @@ Index = tuple[list[tuple[str, int]], dict[str, Any]]
 
 INDEXES: Mapping[str, Sequence[Index]] = {
     "inbox": (
-        ([("second", ASCENDING)], {"unique": True, "sparse": True}),
         ([("state", ASCENDING), ("received_at", ASCENDING)], {}),
         ([("received_at", ASCENDING)], {"expireAfterSeconds": int(INBOX_KEPT.total_seconds())}),
+        ([("conversation_id", ASCENDING), ("state", ASCENDING)], {}),
     ),
     "conversations": (([("wake_at", ASCENDING)], {"sparse": True}),),
     "messages": (
@@ -50,8 +51,14 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         ([("provider_id", ASCENDING)], {"sparse": True}),
         ([("held", ASCENDING)], {"sparse": True}),
     ),
+    "members": (([("seen_at", ASCENDING)], {"expireAfterSeconds": int(MEMBERS_KEPT.total_seconds())}),),
     "dead_letters": (([("died_at", DESCENDING)], {"expireAfterSeconds": int(DEAD_LETTERS_KEPT.total_seconds())}),),
 }
+
+SHARD_KEYS: Mapping[str, str] = {"conversations": "_id", "inbox": "home", "messages": "conversation_id"}
+"""What each large collection is sharded by, hashed: the conversation. The others stay on one shard.
+
+A payload's `home` follows from the payload alone, so its copy meets it on the same shard and its `_id` stays unique."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,9 +87,17 @@ class MongoStore:
         database: name of the database.
         clock: for monotonic time; lease times come from the database's own clock.
         timeout_s: how long one operation may take before it counts as unavailable.
+        listeners: are told of every command.
     """
 
-    def __init__(self, uri: str, database: str, clock: Clock, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        uri: str,
+        database: str,
+        clock: Clock,
+        timeout_s: float = 5.0,
+        listeners: Sequence[CommandListener] = (),
+    ) -> None:
         milliseconds = int(timeout_s * 1000)
         self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
             uri,
@@ -91,6 +106,7 @@ class MongoStore:
             connectTimeoutMS=milliseconds,
             socketTimeoutMS=milliseconds,
             appname="frontdesk",
+            event_listeners=list(listeners),
         )
         self._database = self._client.get_database(
             database,
@@ -144,14 +160,8 @@ class MongoStore:
         """
         alike: dict[str, list[InboxMark]] = {}
         for mark in marks:
-            alike.setdefault(mark.model_dump_json(exclude={"id"}), []).append(mark)
-        operations = [
-            UpdateMany(
-                {"_id": {"$in": [mark.id for mark in group]}, "state": {"$in": sources_of(group[0].state)}},
-                {"$set": documents.mark_fields(group[0])},
-            )
-            for group in alike.values()
-        ]
+            alike.setdefault(mark.model_dump_json(exclude={"id", "home"}), []).append(mark)
+        operations = [UpdateMany(_named(group), {"$set": documents.mark_fields(group[0])}) for group in alike.values()]
         await self._collection("inbox").bulk_write(operations, ordered=True)
 
     @_translated
@@ -201,16 +211,41 @@ class MongoStore:
     # conversations
 
     @_translated
-    async def acquire(self, ids: Sequence[ConversationId], worker: str, lease_s: float) -> list[Leased]:
-        """Lease conversations that nobody holds, and load them; what is held already, even by us, is left out."""
+    async def unread_of(self, channel: str, account: str, limit: int) -> list[InboxRow]:
+        """Return rows of an account of which nobody knows the conversation yet, oldest first."""
+        found = self._collection("inbox").find(
+            {"conversation_id": None, "state": str(InboxState.RECEIVED), "channel": channel, "account": account}
+        )
+        rows = [documents.inbox_row(row) async for row in found.sort("received_at", ASCENDING).limit(limit)]
+        return sorted(rows, key=lambda row: row.sort_key)
+
+    @_translated
+    async def open_of(self, ids: Sequence[ConversationId]) -> list[InboxRow]:
+        """Return the open rows of conversations, with their bytes. Of mail alone a sharded database asks everywhere."""
+        found: list[InboxRow] = []
+        mails = [name for name in ids if name.partition(":")[0] in READ_LATER]
+        chats = [name for name in ids if name.partition(":")[0] not in READ_LATER]
+        for names, homes in ((chats, {"home": {"$in": chats}}), (mails, {})):
+            for state in OPEN_STATES if names else ():
+                rows = self._collection("inbox").find({"conversation_id": {"$in": names}, "state": str(state)} | homes)
+                found += [documents.inbox_row(row) async for row in rows]
+        return found
+
+    @_translated
+    async def acquire(
+        self, ids: Sequence[ConversationId], worker: str, lease_s: float, node: str | None = None
+    ) -> list[Leased]:
+        """Lease conversations that nobody holds, and load them; what is held already, even by us, is left out.
+
+        What another process of the same `node` holds counts as free: it was our own life before a restart.
+        """
         claim = secrets.token_hex(8)  # tells what this call leased from what it found leased
-        lease = {"worker": worker, "lease_until": await self._lease_until(lease_s), "claim": claim}
+        until = await self._lease_until(lease_s)
+        lease = {"worker": worker, "lease_until": until, "claim": claim, "node": node}
         new, known = await self._begin(ids, lease)
         if known:
-            now = await self._earliest_database_time()
-            taken = {"$set": lease, "$inc": {"fence": 1}}
             await self._collection("conversations").bulk_write(
-                [UpdateOne({"_id": name, "lease_until": {"$lt": now}}, taken) for name in known], ordered=False
+                _takeovers(known, lease, await self._earliest_database_time()), ordered=True
             )
             found = self._collection("conversations").find({"_id": {"$in": known}})
             new += _readable([document async for document in found if document.get("claim") == claim])
@@ -257,9 +292,13 @@ class MongoStore:
 
     @_translated
     async def release_all(self) -> None:
-        """Give every lease back; only where no other process can be using this database."""
+        """End every lease; only where no other process can be using this database.
+
+        Who takes one finds that its holder did not give it back.
+        """
         now = await self._earliest_database_time()
-        await self._collection("conversations").update_many({"lease_until": {"$gte": now}}, {"$set": FREE})
+        ended = {"lease_until": FREE["lease_until"]}
+        await self._collection("conversations").update_many({"lease_until": {"$gte": now}}, {"$set": ended})
 
     @_translated
     async def save(self, saves: Sequence[Save]) -> list[bool]:
@@ -283,6 +322,39 @@ class MongoStore:
         """Return conversations whose outbox wants attention now."""
         found = self._collection("conversations").find({"wake_at": {"$lte": now}}, {"_id": 1}).limit(limit)
         return [ConversationId(document["_id"]) async for document in found]
+
+    @_translated
+    async def active(self, account: str, since: datetime, limit: int) -> list[tuple[ConversationId, datetime]]:
+        """Return conversations of an account (`channel:account`) with something done since then, latest first."""
+        names = {"$gt": f"{account}:", "$lt": f"{account};"}
+        found = self._collection("conversations").find(
+            {"_id": names, "touched_at": {"$gte": since}}, {"_id": 1, "touched_at": 1}
+        )
+        rows = found.sort("touched_at", DESCENDING).limit(limit)
+        return [(ConversationId(row["_id"]), row["touched_at"]) async for row in rows]
+
+    @_translated
+    async def beat(self, member: Member, alive_s: float) -> list[Member]:
+        """Say that a process lives; returns all that said so within `alive_s`, by the database's clock."""
+        now = await self._earliest_database_time()
+        members = self._collection("members")
+        if member.node is not None:
+            await members.delete_many({"node": member.node, "_id": {"$ne": member.name}})
+        seen = {"role": member.role, "node": member.node, "seen_at": now}
+        await members.update_one({"_id": member.name}, {"$set": seen}, upsert=True)
+        found = members.find({"seen_at": {"$gt": now - timedelta(seconds=alive_s)}})
+        return [Member(row["_id"], row["role"], row.get("node")) async for row in found]
+
+    @_translated
+    async def leave(self, name: str) -> None:
+        """Say that a process ends."""
+        await self._collection("members").delete_one({"_id": name})
+
+    @_translated
+    async def first_due(self) -> datetime | None:
+        """Return since when the longest waiting outbox wants attention; None when none does."""
+        found = self._collection("conversations").find({"wake_at": {"$gt": FREE["lease_until"]}}, {"wake_at": 1})
+        return next((row["wake_at"] for row in await found.sort("wake_at", ASCENDING).limit(1).to_list(1)), None)
 
     @_translated
     async def load(self, conversation_id: ConversationId) -> Leased | None:
@@ -328,9 +400,11 @@ class MongoStore:
     @_translated
     async def deliver(self, conversation_id: str, out_id: str, seq: int, body: Mapping[str, Any], at: datetime) -> None:
         """Keep one message for a web client; the same `out_id` again changes nothing."""
-        row = {"conversation_id": conversation_id, "seq": seq, "body": dict(body), "direction": "out", "at": at}
+        row = {"seq": seq, "body": dict(body), "direction": "out", "at": at}
         await self._collection("messages").update_one(
-            {"_id": out_id}, {"$setOnInsert": row | {"state": "sent", "rank": delivery_rank("sent")}}, upsert=True
+            {"_id": out_id, "conversation_id": conversation_id},
+            {"$setOnInsert": row | {"state": "sent", "rank": delivery_rank("sent")}},
+            upsert=True,
         )
 
     @_translated
@@ -342,10 +416,13 @@ class MongoStore:
         return [(row["seq"], row["body"]) async for row in found.sort("seq", ASCENDING).limit(limit)]
 
     @_translated
-    async def note_delivery(self, line_id: str | None, provider_id: str, state: str, reason: str | None) -> None:
+    async def note_delivery(
+        self, conversation_id: str, line_id: str | None, provider_id: str, state: str, reason: str | None
+    ) -> None:
         """Raise the delivery state of one line, found by our id or by the platform's."""
         rank = delivery_rank(state)
-        name = {"_id": line_id} if line_id else {"provider_id": provider_id}
+        name: dict[str, Any] = {"_id": line_id} if line_id else {"provider_id": provider_id}
+        name["conversation_id"] = conversation_id
         change: dict[str, Any] = {"state": state, "rank": rank, "provider_id": provider_id}
         if reason is not None:
             change["reason"] = reason
@@ -359,9 +436,10 @@ class MongoStore:
         return [documents.transcript_row(row) async for row in found if "event_id" in row]
 
     @_translated
-    async def delivered(self, line_ids: Sequence[str]) -> dict[str, str]:
+    async def delivered(self, conversation_id: str, line_ids: Sequence[str]) -> dict[str, str]:
         """Return which of these sends the transcript has as sent, with the platform's id."""
-        found = self._collection("messages").find({"_id": {"$in": list(line_ids)}}, {"rank": 1, "provider_id": 1})
+        named = {"_id": {"$in": list(line_ids)}, "conversation_id": conversation_id}
+        found = self._collection("messages").find(named, {"rank": 1, "provider_id": 1})
         sent = delivery_rank("sent")
         return {row["_id"]: row.get("provider_id", "") async for row in found if sent <= row.get("rank", 0) < END_RANK}
 
@@ -397,9 +475,36 @@ class MongoStore:
         """Return how many inbox rows are in each state that people look at, and how many sends are held."""
         watched = (*OPEN_STATES, InboxState.QUARANTINED, InboxState.DEAD)
         inbox = self._collection("inbox")
-        numbers = await asyncio.gather(*(inbox.count_documents({"state": str(state)}) for state in watched))
+        numbers = [await inbox.count_documents({"state": str(state)}) for state in watched]
         held = await self._collection("messages").count_documents({"held": True})
         return {str(state): number for state, number in zip(watched, numbers, strict=True)} | {"held": held}
+
+
+def _named(marks: Sequence[InboxMark]) -> dict[str, Any]:
+    """Return the filter of marks that say the same: their rows, in a state they may come from."""
+    named: dict[str, Any] = {
+        "_id": {"$in": [mark.id for mark in marks]},
+        "state": {"$in": sources_of(marks[0].state)},
+    }
+    homes = [mark.home for mark in marks]
+    return named if None in homes else named | {"home": {"$in": homes}}
+
+
+def _takeovers(names: Sequence[ConversationId], lease: Mapping[str, Any], now: datetime) -> list[UpdateOne]:
+    """Return the updates that take what nobody holds, or what our own node held before a restart.
+
+    The orphan's mark is written first: it says whether the holder before us gave the conversation back.
+    """
+    operations: list[UpdateOne] = []
+    for name in names:
+        free: dict[str, Any] = {"_id": name, "lease_until": {"$lt": now}}
+        taken = {"$set": {**lease, "is_orphan": True}, "$inc": {"fence": 1}}
+        given_back = {"$set": {**lease, "is_orphan": False}, "$inc": {"fence": 1}}
+        operations += [UpdateOne(free | {"worker": None}, given_back), UpdateOne(free, taken)]
+        if lease["node"] is not None:
+            ours = {"_id": name, "node": lease["node"], "worker": {"$nin": [None, lease["worker"]]}}
+            operations.append(UpdateOne(ours, taken))
+    return operations
 
 
 def _readable(found: Sequence[dict[str, Any]]) -> list[Leased]:
@@ -407,7 +512,7 @@ def _readable(found: Sequence[dict[str, Any]]) -> list[Leased]:
     leased: list[Leased] = []
     for document in found:
         try:
-            leased.append(documents.leased(document))
+            leased.append(documents.leased(document, is_orphan=bool(document.get("is_orphan"))))
         except ValidationError as error:
             log.error("conversation document cannot be read: %d problems", error.error_count())
     return leased
@@ -416,9 +521,10 @@ def _readable(found: Sequence[dict[str, Any]]) -> list[Leased]:
 def _line_again(row: TranscriptRow) -> list[UpdateOne]:
     """Return what writing a known line changes: what a web delivery could not know, and a delivery state that rose."""
     delivery = documents.delivery_fields(row)
+    named: dict[str, Any] = {"_id": row.id, "conversation_id": row.conversation_id}
     return [
-        UpdateOne({"_id": row.id}, {"$set": documents.transcript_document(row)}),
-        UpdateOne({"_id": row.id, "rank": {"$lte": delivery["rank"]}}, _delivery(delivery)),
+        UpdateOne(named, {"$set": documents.transcript_document(row)}),
+        UpdateOne(named | {"rank": {"$lte": delivery["rank"]}}, _delivery(delivery)),
     ]
 
 

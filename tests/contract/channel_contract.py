@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.base import Channel
+from channels.base import Channel, Gap
 from channels.inbound import Inbound
 from core.errors import MalformedPayload
 from core.events import EVENT_ADAPTER, ChoiceMade, Event, MessageReceived
@@ -96,6 +96,11 @@ class ChannelContract:
         """Tell whether the second event belongs to the first one's conversation; mail answers for itself."""
         return one.conversation_id == two.conversation_id
 
+    async def test_who_cannot_be_asked_has_nothing_to_say(self, channel: Channel) -> None:
+        """SEMANTICS 9: where no plan says how to ask, the sender comes again by itself."""
+        if channel.capabilities.catch_up is None:
+            assert [look async for look in channel.catch_up([Gap(START)])] == []
+
     def test_times_are_aware(self, channel: Channel) -> None:
         (event,) = channel.normalize(self.message("hello"))
         assert event.sent_at.tzinfo is not None
@@ -104,6 +109,12 @@ class ChannelContract:
     def test_an_event_survives_json(self, channel: Channel) -> None:
         (event,) = channel.normalize(self.message("hällo 👋"))
         assert EVENT_ADAPTER.validate_json(EVENT_ADAPTER.dump_json(event)) == event
+
+    def test_what_nobody_sees_in_a_message_is_not_in_its_event(self, channel: Channel) -> None:
+        """F087: turned direction, tags, zero width."""
+        (event,) = channel.normalize(self.message("pay\u202e now\U000e0041\u200b please"))
+        assert isinstance(event, MessageReceived)
+        assert event.text == "pay now please"
 
     def test_an_unknown_update_is_no_error(self, channel: Channel) -> None:
         payload = self.unknown_update()
