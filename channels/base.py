@@ -1,6 +1,6 @@
 """The contract of a channel: what the hub hands it, what it hands back."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,6 +45,38 @@ class Finding(Model):
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a platform may have kept something from us."""
+
+    since: datetime
+    conversation_id: ConversationId | None = None
+    """None: the account as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a platform answered when it was asked for what it may not have delivered."""
+
+    payloads: tuple[Inbound, ...] = ()
+    """Each as it would have come, and with the same name; oldest first. Most are known already."""
+    closed: tuple[Gap, ...] = ()
+    """With this answer and those before it, these are looked through."""
+    pending: int | None = None
+    """How much the platform says it has for us; None where it does not say."""
+
+
+async def nothing_missed() -> AsyncIterator[Look]:
+    """Yield nothing: what `Channel.catch_up` returns where there is nobody to ask."""
+    looks: tuple[Look, ...] = ()
+    for look in looks:
+        yield look
+
+
+def _nobody_asks(_channel: ChannelName, _account: AccountName) -> None:
+    """Stand for `Resources.missed` where no backfill runs (one account alone, as the commands use it)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """What the hub lends to a channel."""
 
@@ -53,6 +85,8 @@ class Resources:
     public_url: str
     """The origin that platforms and visitors see, without a trailing slash."""
     mailbox: Mailbox
+    missed: Callable[[ChannelName, AccountName], None] = _nobody_asks
+    """Called when a connection is back: what came meanwhile may be lost, and is asked for."""
 
 
 class Channel(Protocol):
@@ -126,6 +160,19 @@ class Channel(Protocol):
         """Receive where the platform is asked rather than calls us (polling, IMAP, sockets); runs until cancelled.
 
         Returns at once where there is nothing to listen to. Reconnects by itself.
+        """
+        ...
+
+    def catch_up(self, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
+        """Ask the platform for what it may not have delivered; one `Look` for each answer.
+
+        Only called where `capabilities.catch_up` says how. What was yielded before an error counts.
+
+        Args:
+            gaps: one of the account as a whole; where it is asked by conversation, one of each, the most urgent first.
+
+        Raises:
+            DeliveryError: the platform cannot say now (RateLimited: not before its pause); the rest is asked later.
         """
         ...
 

@@ -1,14 +1,25 @@
 """Reading a webhook's body within limits, and answering when nothing can be journaled."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-READ_LIMIT_BYTES = 4 * 1024 * 1024
-"""What is read at all. Between the inbox's own limit and this one an authentic payload is kept as quarantined."""
+from core.failpoints import reach
+
+READ_LIMIT_BYTES = 1024 * 1024 + 64 * 1024
+"""What is read at all (F074). Between the inbox's own limit, 1 MiB, and this one an authentic payload is kept as
+quarantined."""
+ORDINARY_BYTES = 64 * 1024
+"""Longer bodies are read a few at a time: platforms send them rarely, and many at once would fill the memory (F074)."""
+LONG_BODIES_AT_ONCE = 8
 READ_WITHIN_S = 20.0
 """A body that drips holds a connection no longer than this (SECURITY S5)."""
 RETRY_AFTER_S = 5
+
+_places: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
+"""Who may read a long body; a semaphore belongs to its event loop."""
 
 
 async def read_body(request: web.Request, max_bytes: int = READ_LIMIT_BYTES) -> bytes:
@@ -25,20 +36,29 @@ async def read_body(request: web.Request, max_bytes: int = READ_LIMIT_BYTES) -> 
         raise web.HTTPRequestEntityTooLarge(max_size=max_bytes, actual_size=request.content_length or 0)
     try:
         async with asyncio.timeout(READ_WITHIN_S):
-            return await _read(request, max_bytes)
+            body = await _read(request, max_bytes)
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
+    await reach("accept.read", request.path.split("/", 2)[1])
+    return body
 
 
 async def _read(request: web.Request, max_bytes: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > max_bytes:
-            raise web.HTTPRequestEntityTooLarge(max_size=max_bytes, actual_size=size)
-        chunks.append(chunk)
-    return b"".join(chunks)
+    body = bytearray()
+    async with AsyncExitStack() as places:
+        async for chunk in request.content.iter_any():
+            size = len(body) + len(chunk)
+            if size > max_bytes:
+                body.clear()  # the refusal lives until it is sent, and its traceback keeps what is here
+                raise web.HTTPRequestEntityTooLarge(max_size=max_bytes, actual_size=size)
+            if len(body) <= ORDINARY_BYTES < size:
+                await places.enter_async_context(_place())
+            body += chunk
+        return bytes(body)
+
+
+def _place() -> asyncio.Semaphore:
+    return _places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(LONG_BODIES_AT_ONCE))
 
 
 def headers_of(request: web.Request, names: tuple[str, ...]) -> dict[str, str]:

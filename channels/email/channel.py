@@ -1,12 +1,12 @@
 """One mailbox as a channel."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from aiohttp import web
 
-from channels.base import Channel, Finding, Resources
+from channels.base import Channel, Finding, Gap, Look, Resources, nothing_missed
 from channels.email import doctor
 from channels.email import normalize as reading
 from channels.email import render as writing
@@ -16,6 +16,7 @@ from channels.email.identity import name_mail
 from channels.email.imap import ImapListener
 from channels.email.smtp_in import SmtpListener
 from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.invisible import harmless
 from core.errors import UnknownOutcome
 from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId
@@ -36,6 +37,7 @@ class EmailChannel:
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
         self._settings = settings
+        self._clock = resources.clock
         self._client = SmtpClient(settings, resources.clock)
         self.listeners: list[ImapListener | SmtpListener] = []
         if settings.imap_host is not None:
@@ -49,7 +51,8 @@ class EmailChannel:
 
     def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
         """Translate a mail into one event; see `normalize.normalize`."""
-        return reading.normalize(inbound.body, inbound.headers, inbound.received_at, inbound.account, self._settings)
+        events = reading.normalize(inbound.body, inbound.headers, inbound.received_at, inbound.account, self._settings)
+        return harmless(events)
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Give a reply the shape of one mail."""
@@ -77,9 +80,13 @@ class EmailChannel:
             for listener in self.listeners:
                 ways.create_task(listener.run())
 
+    def catch_up(self, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
+        """Ask nobody: a mail stays in the mailbox, or with its sender's server, until we have taken it."""
+        return nothing_missed()
+
     async def check(self) -> list[Finding]:
         """Try to log in both ways."""
-        return await doctor.check(self.account, self._settings, self._client)
+        return await doctor.check(self.account, self._settings, self._client, self._clock.now())
 
     async def close(self) -> None:
         """Hold nothing: each mail has its own connection, and listeners close theirs when cancelled."""

@@ -1,4 +1,4 @@
-"""Which machine wrote a mail, if a machine did. Pure (CHANNELS 4.4, 4.5; RFC 3834, RFC 5230; F100, F103, F105)."""
+"""Which machine wrote a mail, if a machine did. Pure (CHANNELS 4.4, 4.5; RFC 3834, RFC 5230; F100-F103, F105)."""
 
 import re
 from collections.abc import Set
@@ -9,6 +9,9 @@ from channels.email.payloads import Mail
 from channels.email.threads import root16_in
 from core.events import Automatic
 
+LOOP_HEADER = "X-Frontdesk-Loop"
+"""In every mail of every hub, with the address that wrote it (F102). It is not signed: who forges it only silences us
+towards himself. It still tells where a relay has changed the Message-ID and dropped Auto-Submitted."""
 NULL_PATH = frozenset({"", "<>"})
 REPORTS: dict[str, Automatic] = {
     "feedback-report": "feedback_report",  # ARF, RFC 5965
@@ -117,9 +120,16 @@ def _report(mail: Mail) -> Automatic | None:
 
 
 def _ourselves(mail: Mail, own: Set[str], domain: str) -> Automatic | None:
-    """Recognise our own mail. Colleagues share our domain, so only the form of our own ids counts, not the domain."""
-    is_ours = _local_and_domain(mail) in own or root16_in(mail.message_id or "", domain) is not None
-    return "self" if is_ours else None
+    """Recognise our own mail and that of other hubs.
+
+    Colleagues share our domain, so only the form of our own ids counts, not the domain.
+    """
+    wrote = mail.headers.get(LOOP_HEADER.lower())
+    if _local_and_domain(mail) in own or root16_in(mail.message_id or "", domain) is not None:
+        return "self"
+    if wrote is not None:
+        return "self" if wrote.lower() in own else "auto_reply"
+    return None
 
 
 def _declared(mail: Mail) -> Automatic | None:

@@ -1,18 +1,25 @@
 """An api call -> the bytes of a mail. Pure.
 
-Built with `EmailMessage`, which refuses line ends in headers; they are stripped before (F082, SECURITY S13). Lines are
+Built with `EmailMessage`, which refuses line ends in headers; they are stripped before (F082, SECURITY S13). It also
+decodes `=?utf-8?q?=0D=0A?=` in a header that it is given, and then writes the line end: what a stranger chose never
+goes through it. Subject and ids are written here, and an address with `=?` is refused. Lines are
 at most 76 bytes: text and HTML travel as quoted-printable or base64, whichever is shorter (CHANNELS 4.8).
 """
 
 from datetime import datetime
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 
 from channels.email.account import PLAIN_ADDRESS
+from channels.email.classify import LOOP_HEADER
 from channels.email.mime import clean_block, clean_line
 from channels.email.threads import ids_in, our_message_id
 from core.errors import PermanentFailure
 from core.model import Json
+
+ENCODED = "=?"
+"""How an encoded word begins (RFC 2047 section 2)."""
 
 
 def compose(params: dict[str, Json], out_id: str, domain: str, date: datetime) -> tuple[str, bytes]:
@@ -26,20 +33,28 @@ def compose(params: dict[str, Json], out_id: str, domain: str, date: datetime) -
     mail = EmailMessage(policy=SMTPUTF8 if needs_utf8(values["to"], values["from"]) else SMTP)
     mail["From"] = _one_address(values["from"])
     mail["To"] = _one_address(values["to"])
-    mail["Subject"] = clean_line(values["subject"])
     mail["Date"] = date
     mail["Auto-Submitted"] = "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"
+    mail[LOOP_HEADER] = mail["From"]
     mail.set_content(_ended(values["text"]), charset="utf-8", cte=_encoding(values["text"]))
     if "html" in values:
         mail.add_alternative(_ended(values["html"]), subtype="html", charset="utf-8", cte=_encoding(values["html"]))
-    return message_id, _id_headers(message_id, values) + mail.as_bytes()
+    return message_id, _id_headers(message_id, values) + _subject(values["subject"]) + mail.as_bytes()
 
 
 def _one_address(value: str) -> str:
-    if not PLAIN_ADDRESS.fullmatch(value) or clean_line(value) != value:
+    if not PLAIN_ADDRESS.fullmatch(value) or clean_line(value) != value or ENCODED in value:
         raise PermanentFailure("not a mail address", code="bad_address", unreachable=True)
     return value
+
+
+def _subject(value: str) -> bytes:
+    """Write the Subject; what looks encoded is encoded once more, so that it is shown as it was written (RFC 2047)."""
+    text = clean_line(value)
+    charset = "us-ascii" if text.isascii() and ENCODED not in text else "utf-8"
+    written = Header(text, charset, header_name="Subject").encode(linesep="\r\n")
+    return f"Subject: {written}\r\n".encode("ascii")
 
 
 def needs_utf8(*addresses: str) -> bool:

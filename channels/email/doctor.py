@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 from imapclient.exceptions import LoginError
 
 from channels.base import Finding
 from channels.email.account import AccountSettings
 from channels.email.client import SmtpClient
-from channels.email.imap import KEYWORD, SERVER_ERRORS, ImapSession
+from channels.email.imap import KEYWORD, READ_BACK, SERVER_ERRORS, ImapSession
 from core.errors import AccountRefused, DeliveryError
 from core.ids import account_key
 
@@ -22,12 +23,12 @@ class _Mailbox:
     waiting: int
 
 
-async def check(account: str, settings: AccountSettings, smtp: SmtpClient) -> list[Finding]:
+async def check(account: str, settings: AccountSettings, smtp: SmtpClient, now: datetime) -> list[Finding]:
     """Try the way in and the way out."""
     name = account_key("email", account)
     findings = [await _check_smtp(name, smtp)]
     if settings.imap_host is not None:
-        findings += await _check_imap(name, settings)
+        findings += await _check_imap(name, settings, now)
     if settings.smtp_in_port is not None:
         where = f"{settings.smtp_in_protocol} on {settings.smtp_in_host}:{settings.smtp_in_port}"
         findings.append(Finding(account=name, check="smtp_in", ok=True, detail=f"listens while the hub runs: {where}"))
@@ -46,9 +47,9 @@ async def _check_smtp(name: str, smtp: SmtpClient) -> Finding:
     return Finding(account=name, check="smtp_login", ok=True, detail=f"{server} takes our mail")
 
 
-async def _check_imap(name: str, settings: AccountSettings) -> list[Finding]:
+async def _check_imap(name: str, settings: AccountSettings, now: datetime) -> list[Finding]:
     try:
-        seen = await asyncio.to_thread(_look, settings)
+        seen = await asyncio.to_thread(_look, settings, now)
     except LoginError as error:
         fix = "check imap_user and imap_password; many providers want an app password and IMAP switched on"
         return [Finding(account=name, check="imap_login", ok=False, detail=str(error), fix=fix)]
@@ -62,11 +63,12 @@ async def _check_imap(name: str, settings: AccountSettings) -> list[Finding]:
     ]
 
 
-def _look(settings: AccountSettings) -> _Mailbox:
+def _look(settings: AccountSettings, now: datetime) -> _Mailbox:
     session = ImapSession(settings)
     try:
         session.open()
-        return _Mailbox(session.has_idle, session.mark_flag == KEYWORD, len(session.unmarked()))
+        waiting = session.unmarked((now - READ_BACK).date())
+        return _Mailbox(session.has_idle, session.mark_flag == KEYWORD, len(waiting))
     finally:
         session.close()
 

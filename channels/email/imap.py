@@ -2,7 +2,8 @@ r"""Reading a mailbox by IMAP: IMAPClient in a thread, IDLE and polling (E1, E2;
 
 The cursor lives at the server: a message that we took over carries the keyword `$Frontdesk` (or `\Seen`, where the
 server keeps no keywords), and every look asks for the messages without it. So a restart, a lost connection and a new
-UIDVALIDITY need nothing of ours: what was taken over twice has the same content key and is dropped (F107).
+UIDVALIDITY need nothing of ours: what was taken over twice has the same content key and is dropped (F107). That key is
+known for 90 days, so a mailbox that lost its marks is read back no further than `READ_BACK`.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 from imapclient import IMAPClient, SocketTimeout
@@ -41,6 +43,8 @@ LOGIN_BACKOFF_S = 300.0
 FIRST_ROUND_S = 0.5
 STORE_RETRY_S = 5.0
 MAX_FETCH_FAILURES = 3
+READ_BACK = timedelta(days=80)
+"""By the server's date of arrival, which knows no hours; well inside the 90 days that the inbox keeps (SEMANTICS 2)."""
 ABORT_S = 5.0
 
 SERVER_ERRORS = (IMAPClientError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError)
@@ -96,10 +100,10 @@ class ImapSession:
         kept = {flag.lower() for flag in selected.get(b"PERMANENTFLAGS", ())}
         self.mark_flag = KEYWORD if kept & {b"\\*", KEYWORD.lower()} else SEEN
 
-    def unmarked(self) -> list[int]:
-        """Return the UIDs of all messages that we did not take over yet, oldest first."""
-        criterion = "UNSEEN" if self.mark_flag == SEEN else f"UNKEYWORD {KEYWORD.decode()}"
-        return sorted(self._imap.search(f"{criterion} UNDELETED"))
+    def unmarked(self, since: date) -> list[int]:
+        """Return the UIDs of the messages since a day that we did not take over yet, oldest first."""
+        marked: list[str | date] = ["UNSEEN"] if self.mark_flag == SEEN else ["UNKEYWORD", KEYWORD.decode()]
+        return sorted(self._imap.search([*marked, "UNDELETED", "SINCE", since]))
 
     def fetch(self, uid: int) -> Fetched | None:
         r"""Return one message without setting \Seen, None when it is gone."""
@@ -163,6 +167,7 @@ class ImapListener:
         self._backoff_s = backoff_s
         self._failures = 0
         self._unreadable: Counter[int] = Counter()
+        self._uidvalidity: int | None = None
         self._taken: set[tuple[int, int]] = set()
         """(UIDVALIDITY, UID) taken over by this process: a server that drops our mark is not asked for ever."""
 
@@ -187,6 +192,7 @@ class ImapListener:
         worker = _Worker(session, thread)
         try:
             await worker.do(session.open)
+            self._compare(session.uidvalidity)
             while True:
                 took_over = await self._look(worker)
                 self._failures = 0
@@ -197,6 +203,18 @@ class ImapListener:
             session.close()
             thread.shutdown(wait=False)
 
+    def _compare(self, uidvalidity: int) -> None:
+        """Say when the server counts anew: its numbers name other messages now, and marks may be gone (F107)."""
+        if self._uidvalidity not in (None, uidvalidity):
+            log.warning(
+                "mailbox %s: UIDVALIDITY %s became %s: the server counts anew, and all is read again",
+                self._account,
+                self._uidvalidity,
+                uidvalidity,
+            )
+            self._unreadable.clear()
+        self._uidvalidity = uidvalidity
+
     async def _look(self, worker: "_Worker") -> bool:
         """Take over every message without our mark; tells whether there was one.
 
@@ -204,7 +222,7 @@ class ImapListener:
         """
         took_over = False
         session = worker.session
-        unmarked = await worker.do(session.unmarked)
+        unmarked = await worker.do(session.unmarked, (self._clock.now() - READ_BACK).date())
         self._taken &= {(session.uidvalidity, uid) for uid in unmarked}
         for uid in unmarked:
             if (session.uidvalidity, uid) in self._taken or self._unreadable[uid] >= MAX_FETCH_FAILURES:

@@ -10,7 +10,7 @@ from channels.email.classify import Verdict, classify
 from channels.email.identity import name_mail
 from channels.email.payloads import Mail
 from channels.email.reading import read_mail
-from channels.email.threads import references_for, root16_of, thread_of
+from channels.email.threads import is_endless, references_for, root16_of, thread_of
 from core.errors import MalformedPayload
 from core.events import Address, Event, MessageReceived, Sender
 from core.ids import AccountName, ChannelName, EventId, conversation_id
@@ -81,7 +81,10 @@ def _event(
 
 
 def _address(mail: Mail, verdict: Verdict, root16: str, settings: AccountSettings) -> Address:
-    """Return where an answer goes. Without "to" nothing can be sent: to machines, and to who asked for silence."""
+    """Return where an answer goes.
+
+    Without "to" nothing can be sent: to machines, to who asked for silence, and where mails go to and fro without end.
+    """
     address = {
         "subject": mail.subject,
         "in_reply_to": mail.message_id or "",
@@ -89,7 +92,8 @@ def _address(mail: Mail, verdict: Verdict, root16: str, settings: AccountSetting
         "root16": root16,
         "from": settings.address,
     }
-    if mail.sender and verdict == Verdict(None, asks_silence=False):
+    may_answer = verdict == Verdict(None, asks_silence=False)
+    if mail.sender and may_answer and not is_endless(mail.in_reply_to, mail.references, settings.domain):
         address["to"] = mail.sender.address
     return address
 

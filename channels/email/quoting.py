@@ -10,8 +10,10 @@ from itertools import takewhile
 from mailparser_reply import EmailMessage
 from mailparser_reply.constants import MAIL_LANGUAGES
 
-MARKER = re.compile(r"^[>\s]*(?:##-.*-##|-+ ?reply above this line ?-+)\s*$", re.MULTILINE | re.IGNORECASE)
-"""Our own line in outgoing mail, `##- any words -##` in any language: answers stand above it."""
+MARKER = re.compile(r"^[> \t]*(?:##-.*-##|-+ ?reply above this line ?-+)[ \t]*$", re.MULTILINE | re.IGNORECASE)
+"""Our own line in outgoing mail, `##- any words -##` in any language: answers stand above it.
+
+Its edges are not `\\s`, which matches line ends too: a mail of blank lines would cost their number squared (F078)."""
 SIGNATURE = re.compile(r"^-- ?$", re.MULTILINE)  # RFC 3676 section 4.3
 ATTRIBUTION = re.compile(r"(?=.*(?:\S@\S|\d[:.]\d\d|\b\d{4}\b)).{5,250}:")
 FOOTER = re.compile(r"^(?:-- ?|_{5,}|-{20,})$")

@@ -20,12 +20,15 @@ from channels.email.verify import is_for_us
 from channels.inbound import Inbound
 from core.clock import Clock
 from core.errors import StoreUnavailable
+from core.failpoints import is_armed, reach
 from core.ids import AccountName, ChannelName
 
 MAX_LINE_BYTES = 1024 * 1024
 """aiosmtpd's own limit of 1,001 bytes refuses mails that real clients send (E3)."""
 IDLE_TIMEOUT_S = 120.0
 MAX_CONNECTIONS = 50
+ANSWERED_AFTER_S = 0.005
+"""When a failpoint behind the answer is reached; its line is on the wire by then."""
 
 TAKEN = "250 2.0.0 taken over"
 TRY_AGAIN = "451 4.3.0 cannot keep the mail now, try again"
@@ -56,12 +59,15 @@ class _Receiver:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Journal the mail, then say so."""
+        await reach("accept.read", "email")
         body = envelope.original_content or b""
         headers = {ENVELOPE_FROM: (envelope.mail_from or "").strip("<>"), ENVELOPE_TO: ", ".join(envelope.rcpt_tos)}
         try:
             await self._accept(self._inbound(body, headers))
         except StoreUnavailable:
             return TRY_AGAIN
+        if is_armed():  # aiosmtpd tells nobody when the answer is out
+            asyncio.get_running_loop().call_later(ANSWERED_AFTER_S, _replied)
         return TAKEN
 
     async def handle_exception(self, error: Exception) -> str:
@@ -71,6 +77,10 @@ class _Receiver:
 
     def _inbound(self, body: bytes, headers: Mapping[str, str]) -> Inbound:
         return Inbound(ChannelName("email"), self._account, body, self._clock.now(), headers)
+
+
+def _replied() -> None:
+    asyncio.ensure_future(reach("accept.replied", "email"))  # noqa: RUF006  only in tests, and whatever it does is meant
 
 
 class SmtpListener:

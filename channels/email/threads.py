@@ -11,6 +11,8 @@ from collections.abc import Sequence
 MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 """Printable ASCII in angle brackets: what may stand in References again."""
 OWN_ID = re.compile(r"<(?P<out_id>[a-z2-7]{26})\.(?P<root16>[0-9a-f]{16})@(?P<domain>[^>]+)>", re.IGNORECASE)
+MAX_OWN_HOPS = 5
+"""Answers of ours that a mail may refer to and still get another one; with the other side's, ten hops (F101)."""
 MAX_LAST_REFERENCES = 10
 """Of a long chain the first id and the last ten are kept (CHANNELS 4.3)."""
 
@@ -48,6 +50,12 @@ def root16_in(message_id: str, domain: str) -> str | None:
     if found is None or found["domain"].lower() != domain:
         return None
     return found["root16"].lower()
+
+
+def is_endless(in_reply_to: Sequence[str], references: Sequence[str], domain: str) -> bool:
+    """Tell whether a thread has gone to and fro so often that the other side may be a machine which does not say so."""
+    ours = {message_id for message_id in (*in_reply_to, *references) if root16_in(message_id, domain)}
+    return len(ours) >= MAX_OWN_HOPS
 
 
 def root16_of(own: str, in_reply_to: Sequence[str], references: Sequence[str], domain: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 SWITCH_ON = (
     "Create an app at https://api.slack.com/apps (channels/slack/README.md has a manifest to paste), install it to the"
@@ -31,6 +31,8 @@ class AccountSettings(BaseModel):
     app_token: SecretStr | None = None
     """`xapp-...` with scope connections:write; needed in socket mode."""
     api_url: str = API_URL
+    catch_up_every_s: float = Field(default=300.0, ge=0)
+    """So often Slack is asked for messages that it did not deliver, in seconds; 0 is never."""
 
     @field_validator("bot_token", "signing_secret", "previous_signing_secret", "app_token")
     @classmethod

@@ -1,15 +1,18 @@
 """One Slack account: joins receiving, reading, rendering and sending."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from aiohttp import web
 
-from channels.base import Channel, Finding, Resources
+from channels.base import Channel, Finding, Gap, Look, Resources
 from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.invisible import harmless
 from channels.slack import doctor, keys, normalize, render
 from channels.slack.account import AccountSettings
 from channels.slack.client import SlackClient
+from channels.slack.history import History, how_often
 from channels.slack.webhook import Webhook
 from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId, account_key
@@ -29,13 +32,16 @@ class SlackChannel:
         threads=True,
         edits=True,
         unknown_sends="provable",
+        bucket_paces={"": render.CHANNEL_PACE},
     )
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
+        self.capabilities = self.capabilities.model_copy(update={"catch_up": how_often(settings.catch_up_every_s)})
         self._settings = settings
         self._resources = resources
         self._client = SlackClient(settings.bot_token.get_secret_value(), settings.api_url)
+        self._history = History(account, self._client, resources.clock)
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         """Name a payload by Slack's own ids. Never raises."""
@@ -47,7 +53,7 @@ class SlackChannel:
         Raises:
             MalformedPayload: the payload lacks what Slack promises.
         """
-        return normalize.normalize(inbound)
+        return harmless(normalize.normalize(inbound))
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Give a reply its shape as `chat.postMessage` calls."""
@@ -83,7 +89,16 @@ class SlackChannel:
         from channels.slack.socket_mode import Journal, listen  # http mode does without Bolt
 
         journal = Journal(self.account, self._resources.clock, self._resources.accept)
-        await listen(self._settings.app_token.get_secret_value(), self._client.web, journal)
+        connected = partial(self._resources.missed, self.name, self.account)
+        await listen(self._settings.app_token.get_secret_value(), self._client.web, journal, connected)
+
+    def catch_up(self, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
+        """Read the history of these conversations, and of the channels they are in.
+
+        Raises:
+            DeliveryError: Slack does not answer, or wants a pause.
+        """
+        return self._history.catch_up(gaps)
 
     async def check(self) -> list[Finding]:
         """Ask Slack whether this account is set up right; never raises."""

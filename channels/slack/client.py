@@ -118,7 +118,7 @@ class SlackClient:
         Raises:
             DeliveryError: the history cannot be read to its end now.
         """
-        channel = await self._readable_channel(str(call.params["channel"]))
+        channel = await self.readable_channel(str(call.params["channel"]))
         query = {
             "channel": channel,
             "oldest": f"{(since - LOOK_BACK).timestamp():.6f}",
@@ -132,18 +132,33 @@ class SlackClient:
         return await self._search(method, query, out_id)
 
     async def _search(self, method: str, query: dict[str, str], out_id: OutId) -> Receipt | None:
+        cursor: str | None = ""
         for _ in range(MAX_PAGES):
-            page, _ = await self.call(method, data=query)
-            for message in _messages_of(page):
+            messages, cursor = await self.page(method, query, cursor)
+            for message in messages:
                 if _out_id_of(message) == out_id:
                     return _receipt(message.get("ts"), query["channel"])
-            cursor = _cursor_of(page)
             if cursor is None:
                 return None
-            query = {**query, "cursor": cursor}
         raise TemporaryFailure(f"{method}: more than {MAX_PAGES} pages since the send")
 
-    async def _readable_channel(self, channel: str) -> str:
+    async def page(
+        self, method: str, query: Mapping[str, str], cursor: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Read a page of a history: its messages, and the cursor of the next page, None after the last.
+
+        Args:
+            method: `conversations.history` (newest first) or `conversations.replies` (oldest first).
+            query: its arguments.
+            cursor: of the page; empty for the first.
+
+        Raises:
+            DeliveryError: by `failures`.
+        """
+        answer, _ = await self.call(method, data={**query, "cursor": cursor} if cursor else dict(query))
+        return _messages_of(answer), _cursor_of(answer)
+
+    async def readable_channel(self, channel: str) -> str:
         """Turn a person's id into the id of their direct messages: posting takes both, reading only the latter.
 
         conversations.open answers the same id every time, and opens them for the first; scope im:write.

@@ -1,4 +1,8 @@
-"""Naming what Slack delivers (SEMANTICS section 2): inserting it into the inbox is then the check for duplicates."""
+"""Naming what Slack delivers (SEMANTICS section 2): inserting it into the inbox is then the check for duplicates.
+
+One name for one thing, whichever way it comes (ADR 0010): a message by its channel and `ts`, an edit or a deletion of
+it also by its own time, everything else by Slack's id of the event.
+"""
 
 import hashlib
 import re
@@ -12,6 +16,8 @@ from core.errors import MalformedPayload
 USER_MESSAGE_SUBTYPES = frozenset({None, "file_share", "thread_broadcast", "me_message"})
 """What a person newly wrote; every other subtype tells about something else (S9)."""
 NEW_MESSAGE_TYPES = frozenset({"message", "app_mention"})
+CHANGES = frozenset({"message_changed", "message_deleted"})
+"""Told about a message, and so named after it."""
 TIMESTAMP = re.compile(r"\d{1,12}\.\d{1,6}")
 """Slack's `ts`: an id, and within a conversation an order that holds as text (S13)."""
 
@@ -27,25 +33,46 @@ def identify(inbound: Inbound) -> DeliveryKey:
         return DeliveryKey(_hashed(inbound))
     prefix = f"slack:{inbound.account}:{_team(payload)}"
     if envelope == EVENTS_API:
-        return _event_key(prefix, payload, inbound)
+        event = payload.get("event")
+        return _event_key(prefix, payload, inbound, event if isinstance(event, dict) else {})
     if envelope == INTERACTIVE:
         return _interaction_key(prefix, payload, inbound)
     order = _arrival(inbound) if envelope == SLASH_COMMANDS else None
     return DeliveryKey(_by_trigger(prefix, payload) or _hashed(inbound), order=order)
 
 
-def _event_key(prefix: str, payload: Mapping[str, Any], inbound: Inbound) -> DeliveryKey:
-    event_id = text_at(payload, "event_id")
-    primary = f"{prefix}:{event_id}" if event_id else _hashed(inbound)
-    event = payload.get("event")
-    if not isinstance(event, dict):
-        return DeliveryKey(primary)
-    if not _is_new_message(event):
-        return DeliveryKey(primary, order=_timestamp(text_at(event, "event_ts") or text_at(event, "ts")))
-    channel, ts = text_at(event, "channel"), text_at(event, "ts")
-    # A mention in a channel that the bot is in arrives twice, as message and as app_mention (S7).
-    second = f"{prefix}:{channel}:{ts}" if channel and ts else None
-    return DeliveryKey(primary, second=second, order=_timestamp(ts))
+def _event_key(prefix: str, payload: Mapping[str, Any], inbound: Inbound, event: Mapping[str, Any]) -> DeliveryKey:
+    ts = text_at(event, "ts")
+    told_at = _timestamp(ts if _is_new_message(event) else text_at(event, "event_ts") or ts)
+    name = _message_name(inbound, event)
+    if name is None:
+        event_id = text_at(payload, "event_id")
+        name = f"{prefix}:{event_id}" if event_id else _hashed(inbound)
+    return DeliveryKey(name, order=told_at)
+
+
+def _message_name(inbound: Inbound, event: Mapping[str, Any]) -> str | None:
+    """Name a message by channel and `ts`; None where the event is about none.
+
+    A mention in a channel that the bot is in arrives twice, as message and as app_mention, under two event ids (S7);
+    what is found in the history has no event id at all. Without the team: in a shared channel the event's is the
+    writer's and the history's is ours (S2), and an account is one installation anyway.
+    """
+    channel, times = text_at(event, "channel"), _times(event)
+    if channel is None or not times or not all(map(_timestamp, times)):
+        return None
+    return ":".join((f"slack:{inbound.account}", channel, *map(str, times)))
+
+
+def _times(event: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Return what tells a message, or a change of it, from all others in its channel."""
+    ts = text_at(event, "ts")
+    if _is_new_message(event):
+        return (ts,)
+    if text_at(event, "type") != "message" or text_at(event, "subtype") not in CHANGES:
+        return ()
+    message = text_at(event, "message", "ts") or text_at(event, "deleted_ts")
+    return (message or text_at(event, "previous_message", "ts"), text_at(event, "event_ts") or ts)
 
 
 def _is_new_message(event: Mapping[str, Any]) -> bool:

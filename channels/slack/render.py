@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from channels.inbound import Pace
 from channels.slack.mrkdwn import escape_block_json, escape_mrkdwn, split_mrkdwn
 from channels.slack.payloads import DIRECT_IDS
 from core.errors import ConfigError
@@ -31,6 +32,8 @@ Undocumented: msg_blocks_too_long from 13,200 (bolt-js issue 2509).
 MAX_BUTTONS = 25
 """Elements of one actions block."""
 MAX_LABEL = 75
+CHANNEL_PACE = Pace(per_s=1.0, burst=4)
+"""Messages to one channel: one a second "with short bursts" (CHANNELS 1.5). How short is not said; 4 is our choice."""
 
 ESCAPES: Mapping[str, Escape] = {"text": escape_mrkdwn, "blocks": escape_block_json}
 """Block name of a template to the escape of its variables."""

@@ -6,7 +6,9 @@ ours: it is journaled first and acknowledged then, for what is not acknowledged 
 
 import json
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
@@ -63,10 +65,19 @@ class JournalingHandler(AsyncSocketModeHandler):
     expect, and does not hand on the envelope's type.
     """
 
-    def __init__(self, app: AsyncApp, app_token: str, journal: Journal) -> None:
+    def __init__(self, app: AsyncApp, app_token: str, journal: Journal, connected: Callable[[], None]) -> None:
         super().__init__(app, app_token)
         self.client.proxy = None  # slack_sdk read it from the environment
+        self.client.message_listeners.append(self._greeted)
         self._journal = journal
+        self._connected = connected
+
+    async def _greeted(
+        self, _client: AsyncBaseSocketModeClient, message: Mapping[str, Any], _raw: str | None = None
+    ) -> None:
+        """Say that a connection stands: Slack greets on each new one, and what came before it may be lost."""
+        if message.get("type") == "hello":
+            self._connected()
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         """Journal an envelope, then acknowledge it; without a journal it is left for Slack to send again."""
@@ -78,10 +89,10 @@ class JournalingHandler(AsyncSocketModeHandler):
         await client.send_socket_mode_response(SocketModeResponse(envelope_id=req.envelope_id))
 
 
-async def listen(app_token: str, web: AsyncWebClient, journal: Journal) -> None:
-    """Receive until cancelled; Bolt reconnects by itself."""
+async def listen(app_token: str, web: AsyncWebClient, journal: Journal, connected: Callable[[], None]) -> None:
+    """Receive until cancelled; Bolt reconnects by itself, and `connected` is called each time."""
     app = AsyncApp(name="frontdesk", client=web, signing_secret="", logger=sdk_log)  # a socket is not signed
-    handler = JournalingHandler(app, app_token, journal)
+    handler = JournalingHandler(app, app_token, journal, connected)
     try:
         await handler.start_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
     finally:

@@ -24,6 +24,8 @@ class AccountSettings(BaseModel):
     """What @BotFather gave."""
     webhook_secret: SecretStr | None = None
     """Only in webhook mode, and required there: 1-256 of `A-Z a-z 0-9 _ -`; `openssl rand -hex 32` makes a good one."""
+    previous_webhook_secret: SecretStr | None = None
+    """Still accepted after a new secret was given, for updates that were under way; remove it a day later."""
     mode: Literal["polling", "webhook"] = "polling"
     """`polling` needs no public URL; `webhook` needs one with HTTPS."""
     username: str | None = None
@@ -48,7 +50,7 @@ class AccountSettings(BaseModel):
     def _without_at(cls, username: str | None) -> str | None:
         return username.removeprefix("@") or None if username else None
 
-    @field_validator("webhook_secret")
+    @field_validator("webhook_secret", "previous_webhook_secret")
     @classmethod
     def _shaped_like_a_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and SECRET_SHAPE.fullmatch(secret.get_secret_value()) is None:
@@ -60,3 +62,8 @@ class AccountSettings(BaseModel):
         if self.mode == "webhook" and self.webhook_secret is None:
             raise ValueError("webhook mode needs webhook_secret: without it anybody could post updates")
         return self
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Return every secret that an update may carry, the one that we give to setWebhook first."""
+        secrets = (self.webhook_secret, self.previous_webhook_secret)
+        return tuple(secret.get_secret_value() for secret in secrets if secret is not None)

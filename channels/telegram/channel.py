@@ -1,16 +1,18 @@
 """One Telegram bot as a channel: joins verify, normalize, render, client and polling."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
-from channels.base import Channel, Finding, Resources
+from channels.base import Channel, Finding, Gap, Look, Resources
 from channels.http import read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.invisible import harmless
 from channels.telegram import render as shape
 from channels.telegram.account import AccountSettings
+from channels.telegram.backlog import CATCH_UP, Backlog
 from channels.telegram.client import TelegramClient, as_body
 from channels.telegram.doctor import Setup, examine
 from channels.telegram.normalize import CHANNEL, Bot, name_update, normalize
@@ -39,6 +41,9 @@ class TelegramChannel:
         max_button_label=MAX_BUTTON_LABEL,
         threads=True,
         unknown_sends="unprovable",
+        pace=shape.BOT_PACE,
+        bucket_paces={"": shape.CHAT_PACE, shape.GROUP_PREFIX: shape.GROUP_PACE},
+        catch_up=CATCH_UP,
     )
 
     def __init__(
@@ -50,14 +55,15 @@ class TelegramChannel:
         self._client = client
         self._bot = Bot(account, settings.bot_id, settings.username)
         self._path = f"/telegram/{account}"
+        self._backlog = Backlog(f"{CHANNEL}:{account}", client, resources.clock)
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
-        """Name an update by its id, a message also by chat, id and edit."""
+        """Name an update by its id."""
         return name_update(inbound.body, inbound.account)
 
     def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
         """Translate an update."""
-        return normalize(inbound.body, self._bot, inbound.received_at)
+        return harmless(normalize(inbound.body, self._bot, inbound.received_at))
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Shape a reply as Bot API calls."""
@@ -78,7 +84,7 @@ class TelegramChannel:
     async def _receive(self, request: web.Request) -> web.Response:
         body = await read_body(request)
         try:
-            verify(request.headers.getall(SECRET_HEADER, []), self._secret)
+            verify(request.headers.getall(SECRET_HEADER, []), self._settings.webhook_secrets())
         except InvalidSignature:
             return web.Response(status=401)
         try:
@@ -86,11 +92,6 @@ class TelegramChannel:
         except StoreUnavailable:
             return try_later()
         return web.Response()
-
-    @property
-    def _secret(self) -> str:
-        secret = self._settings.webhook_secret
-        return secret.get_secret_value() if secret else ""
 
     def _inbound(self, body: bytes) -> Inbound:
         return Inbound(self.name, self.account, body, self._resources.clock.now())
@@ -104,9 +105,9 @@ class TelegramChannel:
         await Poller(self._client, HANDLED_UPDATES, self._journal).run()
 
     async def _set_webhook(self) -> None:
+        newest = self._settings.webhook_secrets()[0]
         await self._client.call(
-            "setWebhook",
-            {"url": self._url, "secret_token": self._secret, "allowed_updates": list(HANDLED_UPDATES)},
+            "setWebhook", {"url": self._url, "secret_token": newest, "allowed_updates": list(HANDLED_UPDATES)}
         )
 
     @property
@@ -115,6 +116,14 @@ class TelegramChannel:
 
     async def _journal(self, update: Any) -> None:
         await self._resources.accept(self._inbound(as_body(update)))
+
+    async def catch_up(self, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
+        """Ask how much waits for us; what Telegram has given up cannot be had any more.
+
+        Raises:
+            DeliveryError: Telegram does not answer.
+        """
+        yield Look(closed=tuple(gaps), pending=await self._backlog.count())
 
     async def check(self) -> list[Finding]:
         """Ask Telegram who we are and how it delivers to us."""

@@ -66,12 +66,12 @@ class Bot:
 
 
 def name_update(body: bytes, account: str) -> DeliveryKey:
-    """Name an update by its id, and a message also by its place; unreadable bytes by their hash. Never raises.
+    """Name an update by its id; unreadable bytes by their hash. Never raises.
 
     Nothing is compared with a highest id seen so far: after a quiet week ids start anywhere (T4, F064).
 
     >>> name_update(b'{"update_id": 7}', "support")
-    DeliveryKey(primary='tg:support:7', second=None, order='00000000000000000007')
+    DeliveryKey(primary='tg:support:7', order='00000000000000000007')
     >>> name_update(b"[]", "support").primary[:24]
     'telegram:support:sha256:'
     """
@@ -82,24 +82,11 @@ def name_update(body: bytes, account: str) -> DeliveryKey:
     update_id = payload.get("update_id")
     if type(update_id) is not int or not 0 <= update_id < 2**63:
         return DeliveryKey(f"{CHANNEL}:{account}:sha256:{hashlib.sha256(body).hexdigest()}")
-    return DeliveryKey(_event_id(account, update_id), _place_name(payload, account), str(update_id).zfill(ORDER_DIGITS))
+    return DeliveryKey(_event_id(account, update_id), str(update_id).zfill(ORDER_DIGITS))
 
 
 def _event_id(account: str, update_id: int) -> str:
     return f"tg:{account}:{update_id}"
-
-
-def _place_name(payload: dict[str, Any], account: str) -> str | None:
-    """Name a message by chat, id and edit; None where a part is missing or says nothing (message_id 0)."""
-    edited = "edited_message" in payload
-    message = payload.get("edited_message" if edited else "message")
-    if not isinstance(message, dict) or not isinstance(message.get("chat"), dict):
-        return None
-    edit_date = message.get("edit_date", None if edited else 0)
-    parts = (message["chat"].get("id"), message.get("message_id"), edit_date)
-    if any(type(part) is not int for part in parts) or not parts[1]:
-        return None
-    return f"tg:{account}:{parts[0]}:{parts[1]}:{parts[2]}"
 
 
 def normalize(body: bytes, bot: Bot, received_at: datetime) -> tuple[Event, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from channels.inbound import Pace
 from channels.telegram.markup import escape_html, split_html, utf16_units
 from core.events import Address, Attachment
 from core.model import Json
@@ -19,6 +20,14 @@ MAX_CALLBACK_BYTES = 64
 """T15."""
 PAIRED_LABEL_UNITS = 16
 """Two buttons share a row where both labels are at most this long: what a narrow phone shows whole. Our choice."""
+BOT_PACE = Pace(per_s=25.0, burst=5)
+"""Never more than 30 messages in a second (T22)."""
+CHAT_PACE = Pace(per_s=1.0, burst=3)
+"""One message a second to a chat; "we may allow short bursts" (T22, core.telegram.org/bots/faq). 3 is our choice."""
+GROUP_PREFIX = "-"
+"""Chat ids of groups and channels are negative."""
+GROUP_PACE = Pace(per_s=15 / 60, burst=5)
+"""Never more than 20 messages in a minute (T22)."""
 CALLBACKS_BUCKET = "callbacks"
 """Answering a press is no message, so the chat's limit of one message a second (T22) does not count it."""
 

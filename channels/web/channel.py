@@ -1,12 +1,13 @@
 """Web chat, joined together."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from aiohttp import web
 
-from channels.base import Channel, Finding, Resources
+from channels.base import Channel, Finding, Gap, Look, Resources, nothing_missed
 from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.invisible import harmless
 from channels.web.account import AccountSettings
 from channels.web.api import Api
 from channels.web.client import MailboxClient
@@ -52,7 +53,7 @@ class WebChannel:
 
     def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
         """Translate what a visitor said."""
-        return normalize(inbound.body, account=self.account, received_at=inbound.received_at)
+        return harmless(normalize(inbound.body, account=self.account, received_at=inbound.received_at))
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Give a reply its shape."""
@@ -73,6 +74,10 @@ class WebChannel:
 
     async def listen(self) -> None:
         """Return at once: visitors come to us."""
+
+    def catch_up(self, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
+        """Ask nobody: the client sends a message again until it is acknowledged."""
+        return nothing_missed()
 
     async def check(self) -> list[Finding]:
         """Say who may embed the widget; nothing here can be broken on somebody else's side."""

@@ -68,3 +68,5 @@ class AccountSettings(BaseModel):
     previous_auth_token: Token | None = None
     """Accepted on webhooks while the token is being rotated; never used to send."""
     api_url: Annotated[str, AfterValidator(_guarded_url)] = "https://api.twilio.com"
+    catch_up_every_s: float = Field(default=600.0, ge=0)
+    """So often Twilio is asked for messages that it did not deliver, in seconds; 0 is never."""

@@ -1,17 +1,19 @@
 """WhatsApp by Twilio as a channel: joins verify, normalize, render and the client."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from aiohttp import web
 
-from channels.base import Channel, Finding, Resources
+from channels.base import Channel, Finding, Gap, Look, Resources
 from channels.http import headers_of, read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.invisible import harmless
 from channels.whatsapp import normalize, render
-from channels.whatsapp.account import AccountSettings
+from channels.whatsapp.account import WHATSAPP_PREFIX, AccountSettings
 from channels.whatsapp.client import TwilioClient
 from channels.whatsapp.doctor import examine
+from channels.whatsapp.missed import how_often
 from channels.whatsapp.normalize import NAME, OUT_ID_HEADER
 from channels.whatsapp.payloads import form_fields
 from channels.whatsapp.verify import SIGNATURE_HEADER, origins_of, verify_signature
@@ -31,11 +33,18 @@ class WhatsAppChannel:
     """One Twilio sender."""
 
     name = NAME
-    capabilities = Capabilities(max_text=render.MAX_TEXT, text_unit="utf16_units", unknown_sends="provable")
+    capabilities = Capabilities(
+        max_text=render.MAX_TEXT,
+        text_unit="utf16_units",
+        unknown_sends="provable",
+        pace=render.SENDER_PACE,
+        bucket_paces={WHATSAPP_PREFIX: render.PAIR_PACE},
+    )
     escapes: Mapping[str, Escape] = render.ESCAPES
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
+        self.capabilities = self.capabilities.model_copy(update={"catch_up": how_often(settings.catch_up_every_s)})
         self._settings = settings
         self._resources = resources
         self._path = f"/whatsapp/{account}"
@@ -51,7 +60,7 @@ class WhatsAppChannel:
 
     def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
         """Translate a form."""
-        return normalize.normalize(inbound, self._settings.number)
+        return harmless(normalize.normalize(inbound, self._settings.number))
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Write texts of at most 1600 characters, choices as a numbered list."""
@@ -117,6 +126,17 @@ class WhatsAppChannel:
 
     async def listen(self) -> None:
         """Return at once: Twilio calls us."""
+
+    async def catch_up(self, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
+        """List what was sent to our WhatsApp number. SMS are not asked for: they may be another system's.
+
+        Raises:
+            DeliveryError: Twilio does not answer, or wants a pause.
+        """
+        for gap in gaps:
+            now = self._resources.clock.now()
+            bodies = await self.client.missed(gap.since, now)
+            yield Look(tuple(Inbound(NAME, self.account, body, now) for body in bodies), closed=(gap,))
 
     async def check(self) -> list[Finding]:
         """Ask for the account and the number, and look at our own address."""

@@ -1,5 +1,6 @@
 """Twilio's REST API: create a message, find one again, look at the account."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from typing import Any
 from twilio.base.exceptions import TwilioException
 
 from channels.whatsapp.account import AccountSettings
+from channels.whatsapp.missed import as_delivered, is_missed
+from channels.whatsapp.payloads import MAX_MEDIA
 from core.errors import UnknownOutcome
 from core.model import Json
 from core.replies import Receipt
@@ -26,6 +29,8 @@ TRIAL_PREFIX = "Sent from your Twilio trial account - "
 MAX_REMEMBERED = 10_000
 UNREADABLE = (TwilioException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What the SDK lets out of an answer that is JSON but not Twilio's."""
+
+log = logging.getLogger(__name__)
 
 
 class KnownSids:
@@ -110,6 +115,31 @@ class TwilioClient:
         if len(listed) >= MAX_LISTED:
             raise UnknownOutcome(f"twilio lists {MAX_LISTED} messages or more: the one sought may lie behind them")
         return listed
+
+    async def missed(self, since: datetime, now: datetime) -> list[bytes]:
+        """Return what was sent to our number since then, as the webhook would have posted it, oldest first.
+
+        What was sent just now is left to the webhook, and to the next look.
+
+        Twilio lists the newest first; of more than `MAX_LISTED` the older ones are left out, and the log says so.
+
+        Raises:
+            DeliveryError: Twilio does not answer, or wants a pause.
+        """
+        window = {"to": self._settings.number, "date_sent_after": since.astimezone(UTC), "limit": MAX_LISTED}
+        with reading():
+            listed: list[Any] = await self._messages.list_async(page_size=PAGE_SIZE, **window)
+            if len(listed) >= MAX_LISTED:
+                log.warning("twilio lists %d messages or more since the last look; older ones are left out", MAX_LISTED)
+            theirs = [message for message in reversed(listed) if is_missed(message, since, now)]
+            return [as_delivered(message, await self._media(message), self._settings.api_url) for message in theirs]
+
+    async def _media(self, message: Any) -> list[Any]:
+        """List what is attached to a message; nothing is fetched (W9)."""
+        if message.num_media in (None, "", "0", 0):
+            return []
+        found: list[Any] = await self._messages(message.sid).media.list_async(limit=MAX_MEDIA)
+        return found
 
     def _pick(self, listed: list[Any], body: str, earliest: datetime, others: frozenset[str]) -> str | None:
         """Return the sid of the message with this text that is not known to be another send of ours."""

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, takewhile
 
+from channels.inbound import Pace
 from channels.payload import clean_text
 from core.events import Address
 from core.model import Json
@@ -19,6 +20,11 @@ MAX_TEXT = 1600
 """Characters of one Body (W21, error 21617). Twilio does not say how it counts an emoji; we count UTF-16 units, the
 larger of the two ways."""
 METHOD = "Messages.create"
+SENDER_PACE = Pace(per_s=40.0, burst=40)
+"""Never more than 80 messages in a second, a new WhatsApp sender's share (W24); of SMS Twilio queues the rest."""
+PAIR_PACE = Pace(per_s=1 / 6, burst=6)
+"""To one person on WhatsApp: one in six seconds, with bursts that borrow from what follows (Meta's error 131056, W24).
+Meta lets up to 45 borrow; 6 is our choice: two answers of three parts."""
 
 LOOK_ALIKES = {"*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb"}
 """Asterisk operator, low macron, tilde operator, grave accent: the same to the eye, nothing to WhatsApp (W23)."""

@@ -26,7 +26,7 @@ PARAMS: dict[str, Json] = {
 OUT_ID = "a" * 26
 ALLOWED = {
     "Message-ID", "In-Reply-To", "References", "From", "To", "Subject", "Date", "Auto-Submitted",
-    "X-Auto-Response-Suppress", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+    "X-Auto-Response-Suppress", "X-Frontdesk-Loop", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 }  # fmt: skip
 
 
@@ -94,6 +94,29 @@ def test_nothing_that_a_person_wrote_becomes_a_header(
     assert len(mail.keys()) == len(set(mail.keys()))
     assert mail["To"] == "jo@customer.example"
     assert b"\x00" not in raw
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "x=?utf-8?q?=0D=0A?=Bcc: all@evil.example",
+        "x =?utf-8?q?=0D=0ABcc=3A_all=40evil.example?=",
+        "y" * 70 + " =?utf-8?b?DQpCY2M6IGFsbEBldmlsLmV4YW1wbGU=?=",
+        "Grüße =?utf-8?q?a=0A?=",
+    ],
+)
+def test_a_line_end_that_is_encoded_twice_stays_encoded(subject: str) -> None:
+    """F082: the incoming subject is decoded once, and `EmailMessage` would decode it once more."""
+    mail, _ = composed(subject=subject)
+    assert set(mail.keys()) <= ALLOWED
+    assert str(mail["Subject"]) == subject
+
+
+@pytest.mark.parametrize("to", ["jo@=?utf-8?q?=0D=0ABcc=3A_all=40evil.example?=", "=?utf-8?q?a?=@x.example"])
+def test_an_encoded_word_is_no_address(to: str) -> None:
+    """F082."""
+    with pytest.raises(PermanentFailure):
+        composed(to=to)
 
 
 @pytest.mark.parametrize("to", ["", "a b", "a@b\r\nBcc: c@d.example", "a@b, c@d.example", "<a@b.example", "@"])

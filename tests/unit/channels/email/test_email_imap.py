@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date, timedelta
 
 import pytest
 from imapclient.exceptions import IMAPClientError, LoginError
@@ -11,11 +12,12 @@ from pydantic import SecretStr
 
 from channels.base import Acceptance
 from channels.email.account import AccountSettings
-from channels.email.imap import Fetched, ImapListener, ImapSession
+from channels.email.identity import name_mail
+from channels.email.imap import READ_BACK, Fetched, ImapListener, ImapSession
 from channels.email.normalize import IMAP_UID, TRUNCATED
 from channels.inbound import Inbound
 from core.errors import StoreUnavailable
-from tests.fakes import FakeClock
+from tests.fakes import START, FakeClock
 from tests.unit.channels.email.mails import ACCOUNT, SETTINGS
 
 IMAP = SETTINGS.model_copy(update={"imap_host": "127.0.0.1", "imap_user": "u", "imap_password": SecretStr("p")})
@@ -29,9 +31,11 @@ class Mailbox:
         self.marked: list[int] = []
         self.keeps_marks = True
         self.uidvalidity = 7
+        self.since = date.min
         self.opened = 0
         self.open_errors: list[Exception] = []
         self.fetch_errors: dict[int, int] = {}
+        self.breaks = False
         self.log: list[str] = []
         self.news = threading.Event()
 
@@ -50,7 +54,8 @@ class Session(ImapSession):
             raise self.mailbox.open_errors.pop(0)
         self.uidvalidity, self.has_idle = self.mailbox.uidvalidity, True
 
-    def unmarked(self) -> list[int]:
+    def unmarked(self, since: date) -> list[int]:
+        self.mailbox.since = since
         return sorted(uid for uid in self.mailbox.mails if uid not in self.mailbox.marked)
 
     def fetch(self, uid: int) -> Fetched | None:
@@ -69,7 +74,8 @@ class Session(ImapSession):
         self.mailbox.log.append("wait")
         self.mailbox.news.wait(10)
         self.mailbox.news.clear()
-        if self._is_aborted:
+        if self._is_aborted or self.mailbox.breaks:
+            self.mailbox.breaks = False
             raise OSError("connection closed")
 
     def abort(self) -> None:
@@ -192,3 +198,57 @@ async def test_the_real_size_of_a_cut_mail_is_told() -> None:
     mailbox = Mailbox(b"huge")
     async with reading(mailbox) as journal:
         assert (await journal.next()).headers[TRUNCATED] == "99000000"
+
+
+def mail(message_id: str, text: str) -> bytes:
+    return f"Message-ID: <{message_id}@customer.example>\r\nFrom: jo@customer.example\r\n\r\n{text}".encode()
+
+
+async def test_a_mailbox_that_was_built_anew_is_read_again_and_its_mails_keep_their_names(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """F107: other numbers, no marks; what is known is known by its content. The gap is in the log."""
+    mailbox = Mailbox(mail("one", "first"), mail("two", "second"))
+    async with reading(mailbox) as journal:
+        before = [await journal.next(), await journal.next()]
+        await settled(mailbox)
+        mailbox.uidvalidity, mailbox.marked = 8, []
+        mailbox.mails = {5: mailbox.mails[2], 6: mailbox.mails[1], 7: mail("three", "third")}
+        mailbox.open_errors = [OSError("gone for a moment")]
+        mailbox.breaks = True
+        mailbox.news.set()
+        after = [await journal.next() for _ in range(3)]
+    assert [inbound.headers[IMAP_UID] for inbound in after] == ["INBOX:8:5", "INBOX:8:6", "INBOX:8:7"]
+    names = [{name_mail(ACCOUNT, inbound.body) for inbound in some} for some in (before, after)]
+    assert len(names[1] - names[0]) == 1, "one is new, the others are known"
+    assert names[0] < names[1]
+    (line,) = [record.getMessage() for record in caplog.records if "UIDVALIDITY" in record.getMessage()]
+    assert "7 became 8" in line
+
+
+async def test_a_number_that_could_not_be_read_says_nothing_about_a_mailbox_built_anew() -> None:
+    """F107: the same UID is another mail now."""
+    mailbox = Mailbox(b"bad")
+    mailbox.fetch_errors = {1: 3}
+    async with reading(mailbox) as journal:
+        await settled(mailbox)
+        assert journal.taken.empty()
+        mailbox.uidvalidity, mailbox.mails = 8, {1: b"another"}
+        mailbox.breaks = True
+        mailbox.news.set()
+        assert (await journal.next()).body == b"another"
+
+
+def test_the_same_message_id_with_other_content_is_another_mail() -> None:
+    """F107, E6: a Message-ID is chosen by its sender; both are kept."""
+    assert name_mail(ACCOUNT, mail("same", "one thing")) != name_mail(ACCOUNT, mail("same", "another"))
+    assert name_mail(ACCOUNT, mail("same", "one thing")) == name_mail(ACCOUNT, mail("same", "one thing"))
+
+
+async def test_a_mailbox_is_read_back_no_further_than_names_are_known() -> None:
+    """F107: rows go after 90 days; of a mailbox that lost its marks, older mails would be answered a second time."""
+    mailbox = Mailbox()
+    async with reading(mailbox):
+        await settled(mailbox)
+    assert mailbox.since == (START - READ_BACK).date()
+    assert timedelta(days=90) > READ_BACK + timedelta(days=1)

@@ -1,7 +1,7 @@
 """MIME bytes -> text, headers, files: what real mail contains (CHANNELS 4.2, F078, F082)."""
 
 from email.message import Message
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -154,10 +154,10 @@ BOMBS = {
 def test_a_mail_over_a_cap_is_refused_at_once_and_says_why(name: str) -> None:
     """F078, F079; the caps are counted in the raw bytes, before a parser spends seconds on them."""
     raw, reason = BOMBS[name]
-    started = perf_counter()
+    started = process_time()
     with pytest.raises(MalformedPayload, match=reason):
         parse(raw)
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2
 
 
 WITHIN = {
@@ -177,9 +177,9 @@ WITHIN = {
 
 @pytest.mark.parametrize("name", WITHIN)
 def test_a_mail_within_the_caps_is_read_in_seconds_whatever_it_holds(name: str) -> None:
-    started = perf_counter()
+    started = process_time()
     read_mail(WITHIN[name])
-    assert perf_counter() - started < 4
+    assert process_time() - started < 4
 
 
 def test_a_hidden_element_takes_its_children_with_it_but_not_what_follows() -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from channels.inbound import Inbound
 from channels.slack.keys import identify
+from channels.slack.normalize import normalize
+from core.events import MessageReceived
 from tests.unit.channels.slack.slack_samples import (
     ACCOUNT,
     SLACK,
@@ -19,18 +21,33 @@ from tests.unit.channels.slack.slack_samples import (
 )
 
 
-def test_a_message_is_known_by_its_event_and_a_second_time_by_channel_and_ts():
+def test_a_message_is_known_by_its_channel_and_ts():
     key = identify(sample("text_dm.json"))
-    assert key.primary == "slack:acme:T0ACME:Ev0DM1"
-    assert key.second == "slack:acme:T0ACME:D0ANNA:1763812800.000100"
+    assert key.primary == "slack:acme:D0ANNA:1763812800.000100"
     assert key.order == "1763812800.000100"
 
 
-def test_a_mention_told_twice_has_two_names_and_one_second_key():
+def test_a_mention_told_twice_has_one_name():
     """S7"""
     message, mention = identify(sample("mention_as_message.json")), identify(sample("mention_as_app_mention.json"))
-    assert message.primary != mention.primary
-    assert message.second == mention.second is not None
+    assert message == mention
+
+
+def test_the_first_of_the_two_tells_as_much_as_the_other():
+    """S7: whichever comes first, the other one is dropped."""
+    message, mention = normalize(sample("mention_as_message.json")), normalize(sample("mention_as_app_mention.json"))
+    assert message == mention
+    (event,) = message
+    assert isinstance(event, MessageReceived)
+    assert event.addressed == "direct"
+
+
+def test_what_is_found_in_the_history_of_a_shared_channel_has_the_name_of_its_event():
+    """S2: there the event names the writer's workspace, the history ours. F061."""
+    told, found = payload("slack_connect.json"), payload("slack_connect.json")
+    found["team_id"] = "T0ACME"
+    del found["event_id"]
+    assert identify(inbound(told)) == identify(inbound(found))
 
 
 def test_a_repeated_delivery_has_the_same_name_whatever_its_retry_headers():
@@ -44,23 +61,39 @@ def test_the_same_event_over_a_socket_has_the_same_name():
 
 
 @pytest.mark.parametrize(
-    ("name", "order"),
+    ("name", "known_as", "order"),
     [
-        ("edited.json", "1763812990.000400"),
-        ("deleted.json", "1763813000.000500"),
-        ("reaction_added.json", "1763813010.000600"),
+        ("edited.json", "C0HELP:1763812860.000200:1763812990.000400", "1763812990.000400"),
+        ("deleted.json", "D0ANNA:1763812800.000100:1763813000.000500", "1763813000.000500"),
+        ("reaction_added.json", "T0ACME:Ev0REACT", "1763813010.000600"),
     ],
 )
-def test_an_edit_deletion_or_reaction_does_not_hide_its_message(name: str, order: str):
+def test_an_edit_deletion_or_reaction_does_not_hide_its_message(name: str, known_as: str, order: str):
     key = identify(sample(name))
-    assert key.second is None
+    assert key.primary == f"slack:acme:{known_as}"
     assert key.order == order
+
+
+@pytest.mark.parametrize("lost", ["ts", "event_ts"])
+def test_a_change_that_lacks_a_time_is_known_by_its_event(lost: str):
+    """Named by half, it would hide the message or another change of it."""
+    edited = payload("edited.json")
+    if lost == "ts":
+        edited["event"]["message"]["ts"] = edited["event"]["previous_message"]["ts"] = "soon"
+    else:
+        edited["event"]["ts"] = edited["event"]["event_ts"] = "soon"
+    assert identify(inbound(edited)).primary == "slack:acme:T0ACME:Ev0EDIT"
+
+
+def test_what_is_not_a_persons_new_message_is_known_by_its_event():
+    """S9: the notice of a join has a ts of its own, and must never stand for somebody's words."""
+    assert identify(event(subtype="channel_join")).primary == "slack:acme:T0ACME:Ev0TALK"
 
 
 def test_two_accounts_in_one_channel_do_not_hide_each_others_messages():
     first = sample("channel_talk.json")
     other = Inbound(SLACK, type(ACCOUNT)("second"), first.body, first.received_at)
-    assert identify(first).second != identify(other).second
+    assert identify(first).primary != identify(other).primary
 
 
 def test_a_press_is_known_by_message_action_time_and_person():

@@ -44,7 +44,7 @@ def test_a_direct_message_is_meant_for_us_and_belongs_to_its_person():
     assert found.address == {"channel": "D0ANNA", "user": "U0ANNA"}
     assert (found.addressed, found.automatic, found.message_id) == ("direct", None, "1763812800.000100")
     assert found.sent_at == datetime.fromtimestamp(1763812800.0001, UTC)
-    assert found.id == found.raw_ref == "slack:acme:T0ACME:Ev0DM1"
+    assert found.id == found.raw_ref == "slack:acme:D0ANNA:1763812800.000100"
     assert found.adapter == "slack/1"
 
 

@@ -3,8 +3,9 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from channels.inbound import Inbound
 from channels.slack.channel import SlackChannel
 from core.errors import StoreUnavailable
 from core.events import MessageReceived
-from tests.unit.channels.slack.slack_samples import ACCOUNT, FakeInbox, payload, resources, sample, settings
+from tests.unit.channels.slack.slack_samples import ACCOUNT, SLACK, FakeInbox, payload, resources, sample, settings
 
 HELLO = {"type": "hello", "num_connections": 1, "debug_info": {"host": "applink", "approximate_connection_time": 18060}}
 
@@ -55,7 +56,7 @@ def envelope(number: int, **fields: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def listening(inbox: FakeInbox) -> AsyncIterator[FakeSocket]:
+async def listening(inbox: FakeInbox, connected: Callable[[], None] = lambda: None) -> AsyncIterator[FakeSocket]:
     slack = FakeSocket()
     app = web.Application()
     app.router.add_post("/api/apps.connections.open", slack.open)
@@ -64,7 +65,8 @@ async def listening(inbox: FakeInbox) -> AsyncIterator[FakeSocket]:
     await server.start_server()
     slack.url = str(server.make_url("/link")).replace("http://", "ws://")
     account = settings(mode="socket", app_token="xapp-test", signing_secret=None, api_url=str(server.make_url("/api/")))
-    channel = SlackChannel(ACCOUNT, account, resources(inbox))
+    lent = replace(resources(inbox), missed=lambda *who: connected() if who == (SLACK, ACCOUNT) else None)
+    channel = SlackChannel(ACCOUNT, account, lent)
     task = asyncio.create_task(channel.listen())
     try:
         yield slack
@@ -167,6 +169,20 @@ async def test_a_socket_that_slack_retires_is_replaced():
         await second.send_json(envelope(7))
         assert await slack.acknowledged.get() == {"envelope_id": "envelope-7"}
     assert slack.opened_with == ["Bearer xapp-test"] * 2
+
+
+async def test_each_new_connection_says_that_something_may_have_been_missed():
+    """SEMANTICS 9: what was said between the two sockets is asked for."""
+    connections: asyncio.Queue[None] = asyncio.Queue()
+    async with asyncio.timeout(10), listening(FakeInbox(), lambda: connections.put_nowait(None)) as slack:
+        first = await slack.connected.get()
+        await connections.get()
+        await first.send_json(envelope(1))
+        await slack.acknowledged.get()
+        assert connections.empty(), "an envelope is no greeting"
+        await first.send_json({"type": "disconnect", "reason": "refresh_requested"})
+        await slack.connected.get()
+        await connections.get()
 
 
 async def test_what_bolt_looks_for_in_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch):

@@ -22,6 +22,13 @@ def test_secrets_that_telegram_would_refuse_are_refused_t1(secret: str) -> None:
         AccountSettings.model_validate({"token": TOKEN, "mode": "webhook", "webhook_secret": secret})
 
 
+def test_an_empty_previous_secret_is_refused_too() -> None:
+    """F068, F072: an empty secret would let anybody in."""
+    given = {"token": TOKEN, "mode": "webhook", "webhook_secret": "new", "previous_webhook_secret": ""}
+    with pytest.raises(ValidationError, match="webhook_secret takes"):
+        AccountSettings.model_validate(given)
+
+
 def test_the_longest_secret_is_taken_t1() -> None:
     settings = AccountSettings.model_validate({"token": TOKEN, "mode": "webhook", "webhook_secret": "a" * 256})
     assert settings.mode == "webhook"

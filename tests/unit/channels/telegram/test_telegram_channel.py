@@ -91,6 +91,25 @@ async def test_without_our_secret_nothing_is_stored_f068(
     assert (answer.status, inbox.accepted) == (401, [])
 
 
+async def test_during_a_rotation_updates_with_either_secret_are_taken_and_the_new_one_is_registered(
+    bot_api: BotApi, inbox: Inbox
+) -> None:
+    """F072."""
+    channel = make(bot_api, inbox, webhook_secret="new", previous_webhook_secret=SECRET)
+    app = web.Application()
+    app.add_routes(channel.routes())
+    async with TestClient(TestServer(app)) as client:
+        statuses = [
+            (await client.post("/telegram/support", data=b"{}", headers={HEADER: secret})).status
+            for secret in ("new", SECRET, "another")
+        ]
+    bot_api.will("setWebhook", ok(True))
+    await channel.listen()
+    await channel.close()
+    assert statuses == [200, 200, 401]
+    assert bot_api.params("setWebhook")[0]["secret_token"] == "new"
+
+
 @pytest.mark.parametrize("raw", [b"", b"not json", b"\xff\xfe", b"[" * 50_000])
 async def test_rubbish_with_our_secret_is_journaled_and_answered_2xx_t3(
     webhook: TestClient[web.Request, web.Application], inbox: Inbox, raw: bytes
@@ -145,7 +164,7 @@ async def test_polling_removes_the_webhook_drops_nothing_and_journals_updates(bo
 
 async def test_a_polled_update_is_named_as_a_delivered_one(channel: Channel) -> None:
     names = channel.identify(Inbound(channel.name, channel.account, body(sample("text_private")), START))
-    assert (names.primary, names.second, names.order) == ("tg:support:9001", "tg:support:5001:31:0", "9001".zfill(20))
+    assert (names.primary, names.order) == ("tg:support:9001", "9001".zfill(20))
 
 
 async def test_a_call_is_sent_and_never_provable(bot_api: BotApi, channel: Channel) -> None:
