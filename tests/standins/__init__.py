@@ -1,1 +1,1 @@
-"""Stand-ins of the platforms and of the people who write there, with a ledger of what each platform really took."""
+"""The people who write to a hub among the stand-ins of `hub.emulate`, and whoever judges what came of it."""

@@ -6,26 +6,30 @@ twice in a row, so that two answers have the same words and only that name tells
 """
 
 import asyncio
+import itertools
 import random
 import re
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import aiohttp
 
 from channels.email.identity import name_mail
 from core.ids import out_id
-from tests.standins import mail, slack, telegram, twilio
+from hub.emulate import mail, slack, telegram, twilio
+from hub.emulate.ledger import Sent
+from hub.emulate.platforms import Platforms
+from hub.emulate.telegram_updates import post_update
 from tests.standins.checker import Answered, Asked
-from tests.standins.ledger import Sent
-from tests.standins.platforms import Platforms
 from tests.standins.web_visitor import WebVisitor
 
 LETTERS: Mapping[str, str] = {"slack": "S", "telegram": "T", "whatsapp": "W", "email": "E", "web": "B"}
 DESKS: Mapping[str, str] = {"slack": "it"}
 OTHER_DESK = "support"
-ID = re.compile(r"\b[STWEB]-\d{4}\b")
+ID = re.compile(r"\b[STWEB]-\d{4,6}\b")
 REPEATED = (2, 3)
 """Messages of a conversation that ask the same, where the channel carries `out_id`."""
 CARRIES_OUT_ID = frozenset({"slack", "whatsapp"})
@@ -67,6 +71,8 @@ class Traffic:
     platforms: Platforms
     url: str
     seed: int
+    other_urls: tuple[str, ...] = ()
+    """Of further web processes; platforms deliver to all in turn."""
     longest_pause_s: float = 0.2
     attempted: list[Asked] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
@@ -76,6 +82,9 @@ class Traffic:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _reading: list[asyncio.Task[None]] = field(default_factory=list)
     _updates: int = 9000
+
+    def __post_init__(self) -> None:
+        self._urls = itertools.cycle((self.url, *self.other_urls))
 
     async def __aenter__(self) -> "Traffic":
         timeout = aiohttp.ClientTimeout(total=REQUEST_WITHIN_S)
@@ -100,7 +109,7 @@ class Traffic:
             case "email":
                 return self._by_mail(number)
             case _:
-                return await self._in_browser()
+                return await self._in_browser(number)
 
     async def talk(self, person: Person, number: int, count: int) -> None:
         """Let a person say `count` messages, each once the one before was accepted, with pauses between them."""
@@ -137,6 +146,10 @@ class Traffic:
         """Wait until the hub has accepted so many messages."""
         async with self._news:
             await self._news.wait_for(lambda: len(self.accepted) >= count)
+
+    def next_url(self) -> str:
+        """Return where the next delivery goes."""
+        return next(self._urls)
 
     # which answer belongs to what
 
@@ -176,11 +189,12 @@ class Traffic:
         def say(message_id: str, seq: int, text: str) -> Said:
             event_id, ts = f"Ev{message_id}", self.platforms.slack.next_ts()
             body = slack.message_event(event_id, channel, user, ts, text, thread)
-            return Said(
-                Asked(message_id, "slack", place, seq),
-                f"slack:acme:{slack.TEAM}:{event_id}",
-                lambda attempt: slack.deliver(self._session, self.url, body, attempt),
-            )
+
+            async def attempt(number: int) -> bool:
+                url = f"{self.next_url()}/slack/acme/events"
+                return (await self.platforms.slack.try_once(url, body, number)).is_taken
+
+            return Said(Asked(message_id, "slack", place, seq), f"slack:acme:{channel}:{ts}", attempt)
 
         return Person("slack", place, say)
 
@@ -189,12 +203,13 @@ class Traffic:
 
         def say(message_id: str, seq: int, text: str) -> Said:
             self._updates += 1
-            update = telegram.text_update(self._updates, chat, 10 + 2 * seq, text)
-            return Said(
-                Asked(message_id, "telegram", str(chat), seq),
-                f"tg:support:{self._updates}",
-                lambda _: telegram.deliver(self._session, self.url, update),
-            )
+            update = telegram.text_update(self._updates, chat, 10 + 2 * seq, text, int(time.time()))
+
+            async def attempt(_number: int) -> bool:
+                url, secret = f"{self.next_url()}/telegram/support", telegram.WEBHOOK_SECRET
+                return (await post_update(self.platforms.world, url, secret, update)).is_taken
+
+            return Said(Asked(message_id, "telegram", str(chat), seq), f"tg:support:{self._updates}", attempt)
 
         return Person("telegram", str(chat), say)
 
@@ -204,11 +219,12 @@ class Traffic:
         def say(message_id: str, seq: int, text: str) -> Said:
             sid = f"SM{uuid.uuid5(uuid.NAMESPACE_OID, f'{self.seed}:{message_id}').hex}"
             form = twilio.text_form(sid, person, text)
-            return Said(
-                Asked(message_id, "whatsapp", person, seq),
-                f"tw:main:{sid}",
-                lambda _: twilio.deliver(self._session, self.url, form),
-            )
+
+            async def attempt(_number: int) -> bool:
+                url = f"{self.next_url()}/whatsapp/main"
+                return (await self.platforms.twilio.try_once(url, form, token=sid)).is_taken
+
+            return Said(Asked(message_id, "whatsapp", person, seq), f"tw:main:{sid}", attempt)
 
         return Person("whatsapp", person, say)
 
@@ -218,18 +234,19 @@ class Traffic:
 
         def say(message_id: str, seq: int, text: str) -> Said:
             own = f"<{message_id}.{self.seed}@customer.example>"
-            raw = mail.mail_from(person, own, text, root if seq else None)
-            port = self.platforms.mail_in_port
-            return Said(
-                Asked(message_id, "email", person, seq),
-                name_mail("help", raw),
-                lambda _: mail.deliver(port, person, raw),
-            )
+            raw = mail.mail_from(person, own, text, datetime.now(UTC), (root,) if seq else ())
+
+            async def attempt(_number: int) -> bool:
+                code, _ = await self.platforms.mail_sender.try_once(person, raw)
+                return code == 250
+
+            return Said(Asked(message_id, "email", person, seq), name_mail("help", raw), attempt)
 
         return Person("email", person, say)
 
-    async def _in_browser(self) -> Person:
-        visitor = WebVisitor(self._session, self.url, self.platforms.ledger)
+    async def _in_browser(self, number: int) -> Person:
+        address = f"198.18.{number // 250}.{number % 250}"
+        visitor = WebVisitor(self._session, self.url, self.platforms.ledger, address=address)
         await visitor.open()
         self._reading.append(asyncio.create_task(visitor.read_on()))
 

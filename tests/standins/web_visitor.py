@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from tests.standins.ledger import Ledger
+from hub.emulate.ledger import Ledger
 
 POLL_S = 2.0
 AGAIN_AFTER_S = 0.2
@@ -21,10 +21,12 @@ class WebVisitor:
     token: str = ""
     place: str = ""
     seen: int = 0
+    address: str = ""
+    """Network address, as a proxy in front of the hub tells it; a hub that trusts no proxy does not listen."""
 
     async def open(self) -> None:
         """Begin a conversation."""
-        async with self.session.post(f"{self.url}/web/site/sessions") as answer:
+        async with self.session.post(f"{self.url}/web/site/sessions", headers=self._headers) as answer:
             answer.raise_for_status()
             opened = await answer.json()
         self.token, self.place = opened["token"], opened["conversation_id"]
@@ -55,4 +57,5 @@ class WebVisitor:
 
     @property
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return headers | ({"X-Forwarded-For": self.address} if self.address else {})

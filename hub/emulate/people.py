@@ -1,0 +1,223 @@
+"""One person on each platform, for a developer to speak as; what they do is brought as the platform brings it."""
+
+import itertools
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, get_args
+
+from hub.emulate import mail, slack, telegram, twilio
+from hub.emulate.ledger import Sent
+from hub.emulate.platforms import Platforms
+from hub.emulate.telegram import MAX_TEXT_UTF16_UNITS
+from hub.emulate.webhook import Delivery
+from hub.emulate.world import World
+
+Talking = Literal["slack", "telegram", "whatsapp", "email"]
+TALKING: tuple[Talking, ...] = get_args(Talking)
+MAX_WORDS = MAX_TEXT_UTF16_UNITS
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that a person wrote or pressed."""
+
+    text: str
+    at: float
+    """Monotonic seconds."""
+    delivery: Delivery
+
+
+class Person(Protocol):
+    """Somebody on one platform."""
+
+    name: str
+    place: str
+    """Their conversation, as the ledger names it."""
+
+    def say(self, text: str) -> Delivery:
+        """Write a message."""
+        ...
+
+
+class SlackPerson:
+    """Writes direct messages to the bot."""
+
+    def __init__(self, world: World, standin: slack.SlackStandin, url: str, number: int) -> None:
+        self.name = f"U0P{number}"
+        self.place = slack.direct_channel(self.name)
+        self._world, self._standin, self._url = world, standin, url
+
+    def say(self, text: str) -> Delivery:
+        """Write a message."""
+        ts = self._standin.next_ts()
+        event_id = f"Ev{uuid.uuid4().hex[:12].upper()}"
+        body = slack.message_event(event_id, self.place, self.name, ts, text)
+        self._standin.write(body)
+        return self._bring("events", body, slack.JSON)
+
+    def press(self, sent: Sent, value: str) -> Delivery:
+        """Press a button."""
+        message = self._standin.message(sent.provider_id)
+        body = slack.press(message, self.name, value, self._standin.next_ts())
+        return self._bring("interactivity", body, slack.FORM)
+
+    def _bring(self, path: str, body: bytes, media_type: str) -> Delivery:
+        delivery = Delivery()
+        self._world.spawn(self._standin.bring(f"{self._url}/{path}", body, media_type, delivery))
+        return delivery
+
+
+class TelegramPerson:
+    """Writes to the bot in a private chat."""
+
+    def __init__(
+        self, world: World, standin: telegram.TelegramStandin, number: int, ids: "itertools.count[int]"
+    ) -> None:
+        self.name = f"person_{number}"
+        self.place = str(number)
+        self._world, self._standin, self._chat = world, standin, number
+        self._ids = ids
+
+    def say(self, text: str) -> Delivery:
+        """Write a message."""
+        update_id = next(self._ids)
+        now_s = int(self._world.clock.now().timestamp())
+        update = telegram.text_update(update_id, self._chat, update_id, text, now_s)
+        return self._standin.updates.add(update, self._chat)
+
+    def press(self, sent: Sent, value: str) -> Delivery:
+        """Press a button."""
+        message = self._standin.message(sent.provider_id)
+        update = telegram.press_update(next(self._ids), self._chat, message, value)
+        return self._standin.updates.add(update, self._chat)
+
+
+class WhatsAppPerson:
+    """Writes to the number; WhatsApp shows choices as numbered text, so there is nothing to press."""
+
+    def __init__(self, world: World, standin: twilio.TwilioStandin, url: str, number: int) -> None:
+        self.place = f"whatsapp:+49151{number % 10**8:08}"
+        self.name = self.place.removeprefix("whatsapp:")
+        self._world, self._standin, self._url = world, standin, url
+
+    def say(self, text: str) -> Delivery:
+        """Write a message."""
+        form = twilio.text_form(f"SM{uuid.uuid4().hex}", self.place, text)
+        self._standin.write(form)
+        delivery = Delivery()
+        self._world.spawn(self._standin.bring(self._url, form, delivery))
+        return delivery
+
+
+class MailPerson:
+    """Writes mails; all but the first answer the last mail of the hub."""
+
+    def __init__(self, world: World, sender: mail.MailSender, number: int) -> None:
+        self.name = self.place = f"person{number}@customer.example"
+        self._world, self._sender = world, sender
+        self._written: list[str] = []
+
+    def say(self, text: str) -> Delivery:
+        """Write a mail."""
+        message_id = f"<{uuid.uuid4().hex}@customer.example>"
+        raw = mail.mail_from(self.place, message_id, text, self._world.clock.now(), self._thread())
+        self._written.append(message_id)
+        delivery = Delivery()
+        self._world.spawn(self._sender.bring(self.place, raw, delivery))
+        return delivery
+
+    def _thread(self) -> tuple[str, ...]:
+        answers = [sent.provider_id for sent in self._world.ledger if sent.place == self.place]
+        return (*self._written[:1], *answers[-1:])
+
+
+@dataclass
+class Talk:
+    """A person, and what they said."""
+
+    person: Person
+    said: list[Said] = field(default_factory=list)
+
+
+class People:
+    """Who speaks now, on each platform.
+
+    Args:
+        hub_url: where the hub is reached, without a trailing slash.
+    """
+
+    def __init__(self, platforms: Platforms, hub_url: str) -> None:
+        self._platforms = platforms
+        self._hub = hub_url
+        # Nobody of an earlier run comes back: the hub would take their first words for known ones.
+        fresh = int(platforms.world.clock.now().timestamp())
+        self._numbers = itertools.count(fresh)
+        self._updates = itertools.count(fresh)
+        self._talks = {platform: Talk(self._meet(platform)) for platform in TALKING}
+
+    def _meet(self, platform: Talking) -> Person:
+        own, number, accounts = self._platforms, next(self._numbers), self._platforms.accounts
+        match platform:
+            case "slack":
+                return SlackPerson(own.world, own.slack, f"{self._hub}/slack/{accounts.slack}", number)
+            case "telegram":
+                return TelegramPerson(own.world, own.telegram, number, self._updates)
+            case "whatsapp":
+                return WhatsAppPerson(own.world, own.twilio, f"{self._hub}/whatsapp/{accounts.whatsapp}", number)
+            case _:
+                return MailPerson(own.world, own.mail_sender, number)
+
+    def replace(self, platform: Talking) -> None:
+        """Let somebody else begin a conversation."""
+        self._talks[platform] = Talk(self._meet(platform))
+
+    def say(self, platform: Talking, text: str) -> Delivery:
+        """Let the person write."""
+        talk = self._talks[platform]
+        return self._note(talk, text, talk.person.say(text))
+
+    def press(self, platform: Talking, provider_id: str, value: str) -> Delivery:
+        """Let the person press a button.
+
+        Raises:
+            LookupError: there is no such message in their conversation, or no such button below it.
+        """
+        talk = self._talks[platform]
+        found = (
+            (sent, button)
+            for sent in self._answers(platform)
+            for button in sent.buttons
+            if (sent.provider_id, button.value) == (provider_id, value)
+        )
+        sent, button = next(found, (None, None))
+        if sent is None or button is None or not isinstance(talk.person, SlackPerson | TelegramPerson):
+            raise LookupError("no such button")
+        return self._note(talk, button.label, talk.person.press(sent, value))
+
+    def _note(self, talk: Talk, text: str, delivery: Delivery) -> Delivery:
+        talk.said.append(Said(text, self._platforms.world.clock.monotonic(), delivery))
+        return delivery
+
+    def _answers(self, platform: Talking) -> Sequence[Sent]:
+        place = self._talks[platform].person.place
+        return [sent for sent in self._platforms.ledger if sent.channel == platform and sent.place == place]
+
+    def shown(self, platform: Talking) -> dict[str, Any]:
+        """Return a conversation as a browser shows it, oldest first."""
+        talk = self._talks[platform]
+        told = [(said.at, _said(said)) for said in talk.said] + [
+            (sent.at, _sent(sent)) for sent in self._answers(platform)
+        ]
+        return {"person": talk.person.name, "messages": [message for _, message in sorted(told, key=lambda x: x[0])]}
+
+
+def _said(said: Said) -> dict[str, Any]:
+    delivery = said.delivery
+    state = {"progress": delivery.progress, "tries": delivery.tries, "last": delivery.last}
+    return {"from": "person", "text": said.text, **state}
+
+
+def _sent(sent: Sent) -> dict[str, Any]:
+    buttons = [{"label": button.label, "value": button.value} for button in sent.buttons]
+    return {"from": "bot", "id": sent.provider_id, "text": sent.text, "buttons": buttons}

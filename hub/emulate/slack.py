@@ -1,0 +1,249 @@
+"""Slack: the slice of the Web API that a bot needs, and events as Slack signs and repeats them."""
+
+import hashlib
+import hmac
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from hub.emulate.faults import Platform
+from hub.emulate.http import DID, arguments_of, is_gone, retry_after_header
+from hub.emulate.ledger import Button
+from hub.emulate.webhook import Delivery, Outcome, Trouble, bring
+from hub.emulate.world import World
+
+TEAM = "T0ACME"
+BOT_USER = "U0DESK"
+BOT = "B0DESK"
+APP = "A0DESK"
+BOT_TOKEN = "xoxb-stand-in"  # noqa: S105  of nobody
+SIGNING_SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105  of nobody
+
+ANSWER_WITHIN_S = 3.0
+"""S4: docs.slack.dev/apis/events-api, "respond within three seconds"."""
+RETRY_PAUSES_S = (0.0, 60.0, 300.0)
+"""S4: tried again nearly at once, after one minute, after five minutes; then no more."""
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+NOT_IN_HISTORY = frozenset({"channel_type", "event_ts"})
+"""What only an event tells of a message."""
+SCOPES = "app_mentions:read,channels:history,chat:write,im:history,im:write"
+
+
+@dataclass
+class SlackStandin:
+    """One workspace. Source of methods and fields: docs.slack.dev/reference/methods."""
+
+    world: World
+    name: Platform = "slack"
+    _posted: list[dict[str, Any]] = field(default_factory=list)
+    _counter: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    # the Web API
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the Web API under `/api/`."""
+        return [web.route("*", "/api/{method}", self._answer)]
+
+    def is_send(self, request: web.Request) -> bool:
+        """Tell whether a request posts a message."""
+        return request.path.endswith("/chat.postMessage")
+
+    def rate_limited(self, retry_after: str | None) -> web.Response:
+        """Return 429; docs.slack.dev/apis/web-api/rate-limits."""
+        return web.json_response(
+            {"ok": False, "error": "ratelimited"}, status=429, headers=retry_after_header(retry_after)
+        )
+
+    def unauthorized(self) -> web.Response:
+        """Return `invalid_auth`; Slack says so with a 200."""
+        return self.refusal("invalid_auth")
+
+    def refusal(self, code: str) -> web.Response:
+        """Return an error of a method, as a 200."""
+        return web.json_response({"ok": False, "error": code})
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {BOT_TOKEN}":
+            return self.unauthorized()
+        arguments = await arguments_of(request)
+        match request.match_info["method"]:
+            case "auth.test":
+                who = {"ok": True, "team": "Acme", "team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT}
+                return web.json_response(who | {"user": "frontdesk"}, headers={"X-OAuth-Scopes": SCOPES})
+            case "chat.postMessage":
+                return await self._post(request, arguments)
+            case "conversations.open":
+                return web.json_response({"ok": True, "channel": {"id": direct_channel(str(arguments["users"]))}})
+            case "conversations.history":
+                return self._page(arguments, [entry for entry in reversed(self._posted) if "thread_ts" not in entry])
+            case "conversations.replies":
+                root = arguments["ts"]
+                return self._page(
+                    arguments, [entry for entry in self._posted if root in (entry.get("thread_ts"), entry["ts"])]
+                )
+            case _:
+                return self.refusal("unknown_method")
+
+    async def _post(self, request: web.Request, arguments: dict[str, Any]) -> web.Response:
+        pace = self.world.pace
+        await pace.before_taking("slack", is_gone(request))
+        message = {**arguments, "ts": self.next_ts(), "user": BOT_USER, "bot_id": BOT, "type": "message"}
+        self._posted.append(message)
+        channel, thread = message["channel"], message.get("thread_ts")
+        out_id = message.get("metadata", {}).get("event_payload", {}).get("out_id")
+        place = f"{channel}:{thread}" if thread else channel
+        self.world.ledger.record("slack", place, message["text"], message["ts"], out_id, buttons_of(message))
+        request[DID] = message["ts"]
+        await pace.before_answering("slack", is_gone(request))
+        return web.json_response({"ok": True, "channel": channel, "ts": message["ts"], "message": message})
+
+    def _page(self, arguments: dict[str, Any], messages: list[dict[str, Any]]) -> web.Response:
+        oldest = float(arguments.get("oldest", 0))
+        found = [m for m in messages if m["channel"] == arguments["channel"] and float(m["ts"]) > oldest]
+        start, limit = int(arguments.get("cursor") or 0), int(arguments.get("limit", 100))
+        with_metadata = str(arguments.get("include_all_metadata", "")).lower() == "true"
+        shown = [m if with_metadata else {k: v for k, v in m.items() if k != "metadata"} for m in found]
+        following = str(start + limit) if len(found) > start + limit else ""
+        page = {"ok": True, "messages": shown[start : start + limit], "has_more": bool(following)}
+        return web.json_response(page | {"response_metadata": {"next_cursor": following}})
+
+    def write(self, body: bytes) -> None:
+        """Keep what a person wrote in the history, whether or not Slack brings the event that tells of it."""
+        event = json.loads(body)["event"]
+        self._posted.append({name: event[name] for name in event if name not in NOT_IN_HISTORY})
+
+    def next_ts(self) -> str:
+        """Return a `ts`: seconds of now, and a counter that keeps two of one second apart and in order."""
+        return f"{int(self.world.clock.now().timestamp())}.{next(self._counter):06d}"
+
+    def message(self, ts: str) -> dict[str, Any]:
+        """Return a message of the bot as the Web API took it."""
+        return next(message for message in self._posted if message["ts"] == ts)
+
+    # events
+
+    async def bring(self, url: str, body: bytes, media_type: str, delivery: Delivery) -> None:
+        """Bring something to the hub, with Slack's retries; an interaction is never repeated (S26)."""
+        trouble: Trouble | None = None
+        retries = RETRY_PAUSES_S if media_type == JSON else ()
+        for attempt, pause_s in enumerate((0.0, *retries)):
+            await self.world.pause(pause_s)
+            outcome = await self.try_once(url, body, attempt, media_type, trouble)
+            delivery.note(outcome, is_taken=outcome.is_taken)
+            if outcome.is_taken:
+                return
+            if outcome.status is not None and outcome.headers.get("X-Slack-No-Retry") == "1":  # S5
+                break
+            trouble = outcome.trouble
+        delivery.progress = "given_up"
+
+    async def try_once(
+        self,
+        url: str,
+        body: bytes,
+        attempt: int,
+        media_type: str = JSON,
+        trouble: Trouble | None = "http_timeout",
+    ) -> Outcome:
+        """Post once, signed now; `attempt` 1 and more name the trouble of the one before."""
+        timestamp = str(int(self.world.clock.now().timestamp()))
+        headers = {
+            "Content-Type": media_type,
+            "X-Slack-Request-Timestamp": timestamp,
+            "X-Slack-Signature": _signature(body, timestamp),
+        }
+        if attempt:
+            headers |= {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": str(trouble)}
+        return await bring(self.world, "slack", url, body, headers, ANSWER_WITHIN_S)
+
+
+def direct_channel(user: str) -> str:
+    """Return the direct messages with a person: the same id every time.
+
+    >>> direct_channel("U0ANN")
+    'D0ANN'
+    """
+    return f"D{user[1:]}"
+
+
+def buttons_of(message: Mapping[str, Any]) -> tuple[Button, ...]:
+    """Return the buttons in a message's blocks."""
+    elements = (
+        element
+        for block in message.get("blocks") or ()
+        if block.get("type") == "actions"
+        for element in block["elements"]
+        if element.get("type") == "button"
+    )
+    return tuple(Button(element["text"]["text"], str(element["value"])) for element in elements)
+
+
+def message_event(event_id: str, channel: str, user: str, ts: str, text: str, thread_ts: str | None = None) -> bytes:
+    """Return a `message` event of a direct message, as the Events API posts it."""
+    event: dict[str, Any] = {
+        "type": "message",
+        "user": user,
+        "text": text,
+        "ts": ts,
+        "channel": channel,
+        "channel_type": "im",
+        "event_ts": ts,
+        "team": TEAM,
+        "client_msg_id": f"{event_id}-client",
+    }
+    if thread_ts is not None:
+        event |= {"thread_ts": thread_ts, "parent_user_id": user}
+    authorization = {"enterprise_id": None, "team_id": TEAM, "user_id": BOT_USER, "is_bot": True}
+    return json.dumps(
+        {
+            "token": "deprecated",
+            "team_id": TEAM,
+            "context_team_id": TEAM,
+            "api_app_id": APP,
+            "event": event,
+            "type": "event_callback",
+            "event_id": event_id,
+            "event_time": int(ts.partition(".")[0]),
+            "authorizations": [authorization | {"is_enterprise_install": False}],
+            "is_ext_shared_channel": False,
+            "event_context": f"4-{event_id}",
+        }
+    ).encode()
+
+
+def press(message: Mapping[str, Any], user: str, value: str, action_ts: str) -> bytes:
+    """Return the press of a button, as Slack posts it (S20); its trigger leads nowhere.
+
+    Source: docs.slack.dev/reference/interaction-payloads/block_actions-payload.
+    """
+    button = next(
+        element
+        for block in message["blocks"]
+        if block["type"] == "actions"
+        for element in block["elements"]
+        if str(element.get("value")) == value
+    )
+    payload = {
+        "type": "block_actions",
+        "user": {"id": user, "username": user.lower(), "team_id": TEAM},
+        "api_app_id": APP,
+        "team": {"id": TEAM, "domain": "acme"},
+        "channel": {"id": message["channel"], "name": "directmessage"},
+        "container": {"type": "message", "message_ts": message["ts"], "channel_id": message["channel"]},
+        "trigger_id": f"{action_ts}.stand-in",
+        "message": message,
+        "actions": [{**button, "block_id": "b1", "action_ts": action_ts}],
+    }
+    return urlencode({"payload": json.dumps(payload)}).encode()
+
+
+def _signature(body: bytes, timestamp: str) -> str:
+    """Sign; docs.slack.dev/authentication/verifying-requests-from-slack."""
+    digest = hmac.new(SIGNING_SECRET.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256)
+    return f"v0={digest.hexdigest()}"
