@@ -1,15 +1,14 @@
-"""Lanes in one process: a task for each conversation that has something to do, and a sweep for what was left behind."""
+"""Lanes in one process: a task for each conversation that has something to do."""
 
 import asyncio
 import heapq
 import itertools
-import random
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -18,28 +17,28 @@ from channels.inbound import Inbound
 from core.clock import Clock
 from core.errors import MalformedPayload, StoreError, StoreUnavailable, VersionConflict
 from core.events import Event
+from core.failpoints import reach
 from core.ids import AccountName, ChannelName, ConversationId, account_key, account_of
-from core.inbox import MAX_CRASHES, InboxMark, InboxRow, InboxState, OpenRow, after_failure
-from core.outbox import TIME_TO_LIVE
+from core.inbox import MAX_CRASHES, InboxMark, InboxRow, InboxState, after_failure
 from core.storage import DeadLetter, Store
+from hub.breaker import Breaker
+from hub.groups import GroupCommit
 from hub.holds import Hold, Holds
+from hub.limits import SenderLimits
 from hub.outbox import Outbox
 from hub.records import Records
+from hub.settings import Limits
 from hub.telemetry import LogNames, Metrics
 from hub.turns import OutboxFull, Turns
 
 log = structlog.get_logger(__name__)
 
-SWEEP_EVERY_S = 2.0
-SWEEP_ROWS = 2000
-GRACE_S = 3.0
-"""Rows younger than this are with the process that accepted them (SEMANTICS section 7)."""
-NUDGES_WITHIN_S = 0.02
-"""Rings that come within this time share a sweep."""
-COUNT_EVERY_SWEEPS = 15
-"""Counting rows costs the database far more than finding the few that wait."""
-LOADED_AT_ONCE = 50
-"""Rows whose bytes are in memory at a time; a mail may have 10 MiB."""
+MAX_ROWS = 5000
+"""Rows in memory at a time; what is beyond them stays in the database until the sweep comes for it."""
+TAKEN_KEPT = 10_000
+"""Rows remembered as taken until the database knows it: more than are marked in a second."""
+READ_AT_ONCE = 20
+"""Rows read together that were accepted unread; a mail may have 10 MiB."""
 TAKE_AGAIN_AFTER_S = (0.2, 1.0, 2.0)
 LONGEST_WAIT_S = 30.0
 """A hold is kept this long for a row that waits; beyond it the lease is given back and the sweep comes again."""
@@ -52,8 +51,10 @@ class Task:
     sort_key: tuple[str, datetime, str, int, int]
     row: InboxRow = field(compare=False)
     event: Event = field(compare=False)
-    swept: bool = field(compare=False, default=False)
-    """Found by the sweep: somebody may have begun it before and died of it."""
+    is_let_in: bool = field(compare=False, default=False)
+    """Its sender may have a turn, and this one is counted."""
+    is_counted: bool = field(compare=False, default=False)
+    """This run is written down, in case that the process ends with it."""
     last_error: str | None = field(compare=False, default=None)
 
 
@@ -63,7 +64,32 @@ class Lane:
 
     tasks: list[Task] = field(default_factory=list)
     runner: asyncio.Task[None] | None = None
+    look: bool = False
+    """The database may have open rows that are not here."""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Place(Protocol):
+    """Where this process stands among others: `hub.lanes.members.Members`."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Tell whether nobody else accepts or takes turns."""
+        ...
+
+    def owns(self, name: str) -> bool:
+        """Tell whether a conversation, or an account whose rows are read later, is ours to see to."""
+        ...
+
+
+class _Alone:
+    is_alone = True
+
+    def owns(self, _name: str) -> bool:
+        return True
+
+
+ALONE: Place = _Alone()
 
 
 class Lanes:
@@ -72,8 +98,11 @@ class Lanes:
     Args:
         turns: takes a turn to its commit.
         outbox: sends what is committed.
+        place: tells whose a conversation is, where there are several processes.
+        limits: how much one sender may ask for; what is more waits.
+        breaker: whether turns are taken at all.
+        call: has somebody look at a conversation; needed where there are several processes.
         pause: waits between two runs of a turn that raised.
-        grace_s: how young a row must be to be left to the process that accepted it; 0 where rows are only swept.
     """
 
     def __init__(
@@ -88,8 +117,10 @@ class Lanes:
         clock: Clock,
         metrics: Metrics,
         names: LogNames,
+        place: Place = ALONE,
+        limits: SenderLimits | None = None,
+        breaker: Breaker | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        grace_s: float = GRACE_S,
     ) -> None:
         self._store = store
         self._holds = holds
@@ -101,34 +132,121 @@ class Lanes:
         self._metrics = metrics
         self._names = names
         self._pause = pause
-        self._grace_s = grace_s
-        self._keeps_rows = grace_s > 0
+        self._place = place
+        self._limits = limits or SenderLimits(Limits(), clock, metrics)
+        self._breaker = breaker or Breaker(clock, metrics)
+        self.call: Callable[[ConversationId], None] = self.look
+        """Has the process look at a conversation whose it is; the wiring knows the others."""
         self._lanes: dict[ConversationId, Lane] = {}
         self._in_flight: set[str] = set()
         self._background: set[asyncio.Task[Any]] = set()
-        self._nudged = asyncio.Event()
+        self._looking: GroupCommit[ConversationId, list[InboxRow]] = GroupCommit(self._open_rows)
+        self._put_off: set[ConversationId] = set()
+        """Conversations with rows in the database whose turn is later; a new row must not overtake them."""
+        self._taken: dict[str, None] = {}
+        """Rows that were taken lately, oldest first."""
+        self._unread: set[str] = set()
+        self._reading: set[str] = set()
+        self.shed = 0
+        """How many rows were left to the sweep because too many were here."""
+        self.is_behind = False
+        """The sweep has to find rows that were left to it; until then a new one might overtake them."""
         self._closing = asyncio.Event()
 
     # what comes in
 
-    def offer(self, row: InboxRow) -> None:
-        """Take a row that has just become durable."""
-        self._admit(row, swept=False)
+    def offer(self, row: InboxRow, events: tuple[Event, ...] | None = None) -> None:
+        """Take a row that has just become durable, read already or not; with too many here it is left to the sweep."""
+        if row.conversation_id is not None and row.conversation_id in self._put_off:
+            self.look(row.conversation_id)
+        elif self.is_behind or self.rows >= MAX_ROWS:
+            self.is_behind = True
+            self.shed += 1
+        else:
+            self.admit(row, events)
 
-    def _admit(self, row: InboxRow, *, swept: bool) -> None:
+    def look(self, name: ConversationId) -> None:
+        """See to the open rows that the database has of a conversation."""
+        if self._closing.is_set() or account_of(name) not in self._channels:
+            return
+        lane = self._lanes.setdefault(name, Lane())
+        lane.look = True
+        lane.arrived.set()
+        self.wake(name)
+
+    def read_later(self, account: str) -> None:
+        """Read what an account (`channel:account`) has accepted unread, in order, and have the conversations looked at.
+
+        One process reads all of an account, one row after the other: two mails of a thread keep their order.
+        """
+        if self._closing.is_set() or account not in self._channels:
+            return
+        self._unread.add(account)
+        if account not in self._reading:
+            self._reading.add(account)
+            self._spawn(self._read_account(account))
+
+    async def _read_account(self, account: str) -> None:
+        try:
+            while account in self._unread and not self._closing.is_set():
+                self._unread.discard(account)
+                channel, _, name = account.partition(":")
+                rows = await self._store.unread_of(channel, name, READ_AT_ONCE)
+                for row in rows:
+                    if self._limits.due_to_read(channel, name) is not None:
+                        return  # the sweep comes again
+                    await self._find_conversation(row)
+                await self._records.drain()  # what was set aside must not be found again
+                if len(rows) == READ_AT_ONCE:
+                    self._unread.add(account)
+        except StoreError as error:
+            log.warning("reading_delayed", account=account, error=type(error).__name__)
+        finally:
+            self._reading.discard(account)
+
+    async def _find_conversation(self, row: InboxRow) -> None:
+        events = self._read(row)
+        if events is None:
+            return
+        if row.part >= len(events):
+            self._set_aside(row, InboxState.IGNORED, "part_gone")
+            return
+        name = events[row.part].conversation_id
+        await self._records.mark_now(InboxMark(id=row.id, home=row.home, state=InboxState.READY, conversation_id=name))
+        self.call(name)
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows are here."""
+        return len(self._in_flight)
+
+    def has(self, row_id: str) -> bool:
+        """Tell whether a row is here."""
+        return row_id in self._in_flight
+
+    def is_on(self, account: str) -> bool:
+        """Tell whether an account (`channel:account`) is switched on here."""
+        return account in self._channels
+
+    def admit(self, row: InboxRow, events: tuple[Event, ...] | None = None) -> None:
+        """Take a row into its conversation's lane, unless it is there."""
         if row.id in self._in_flight or self._closing.is_set():
             return
         self._in_flight.add(row.id)
-        events = self._read(row)
+        events = self._named(row, events) if events else self._read(row)
         if events is None:
             self._in_flight.discard(row.id)
         elif row.part >= len(events):
             self._set_aside(row, InboxState.IGNORED, "part_gone")
             self._in_flight.discard(row.id)
         elif len(events) > 1 and row.part == 0:
-            self._spawn(self._split(row, events, swept))
+            self._spawn(self._split(row, events))
         else:
-            self._enqueue(Task(row.sort_key, row, events[row.part], swept))
+            self._enqueue(Task(row.sort_key, row, events[row.part]))
+
+    @staticmethod
+    def _named(row: InboxRow, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        return tuple(event.model_copy(update={"raw_ref": row.id}) for event in events)
 
     def _read(self, row: InboxRow) -> tuple[Event, ...] | None:
         """Translate a row; None when there is nothing to take a turn for, which is written down with its reason."""
@@ -153,7 +271,7 @@ class Lanes:
             self._set_aside(row, InboxState.QUARANTINED, f"adapter_failed: {type(error).__name__}")
         else:
             if events:
-                return tuple(event.model_copy(update={"raw_ref": row.id}) for event in events)
+                return self._named(row, events)
             self._set_aside(row, InboxState.IGNORED, "nothing_to_handle")
         return None
 
@@ -163,24 +281,23 @@ class Lanes:
             self._metrics.quarantined.labels(row.channel, row.account, kind).inc()
         else:
             self._metrics.ignored.labels(row.channel, kind).inc()
-        self._records.mark(InboxMark(id=row.id, state=state, reason=reason[:500]))
+        self._records.mark(InboxMark(id=row.id, home=row.home, state=state, reason=reason[:500]))
 
-    async def _split(self, row: InboxRow, events: tuple[Event, ...], swept: bool) -> None:
+    async def _split(self, row: InboxRow, events: tuple[Event, ...]) -> None:
         """Give the further events of one payload rows of their own, durable before the first one may be done."""
-        parts = [
-            row.model_copy(update={"id": f"{row.id}#{part}", "second": None, "part": part})
-            for part in range(1, len(events))
-        ]
+        parts = [_part(row, part, events[part].conversation_id) for part in range(1, len(events))]
         try:
             are_new = await self._store.insert_inbox(parts)
         except StoreError as error:
             log.warning("split_delayed", row=self._names.row(row.id), error=type(error).__name__)
             self._in_flight.discard(row.id)
             return
-        self._enqueue(Task(row.sort_key, row, events[0], swept))
-        for part, is_new in zip(parts, are_new, strict=True):
-            if is_new:  # the sweep has the others, with what became of them so far
-                self._admit(part, swept=swept)
+        self._enqueue(Task(row.sort_key, row, events[0]))
+        for part, event, is_new in zip(parts, events[1:], are_new, strict=True):
+            if not self._place.is_alone:
+                self.call(event.conversation_id)
+            elif is_new:  # the sweep has the others, with what became of them so far
+                self.admit(part, events)
 
     def wake(self, name: ConversationId) -> None:
         """See to a conversation's outbox."""
@@ -208,12 +325,15 @@ class Lanes:
     async def _run(self, name: ConversationId, lane: Lane) -> None:
         """Work until the lane is empty.
 
-        Where rows are offered, a lane keeps them over trouble with the database or the lease: what comes later must not
-        overtake them. Where rows are only swept, it lets them go; the next sweep brings all of them in order.
+        A lane keeps its rows over trouble with the database or the lease: what comes later must not overtake them. One
+        whose conversation belongs to another process by now lets them go; that one reads them, in order.
         """
         try:
             for pause_s in itertools.chain(TAKE_AGAIN_AFTER_S, itertools.repeat(TAKE_AGAIN_AFTER_S[-1])):
-                if await self._visit(name, lane) or not self._keeps_rows or self._closing.is_set():
+                if await self._visit(name, lane) or self._closing.is_set():
+                    return
+                if not self._place.is_alone and not self._place.owns(name):
+                    self.call(name)
                     return
                 await self._nap(pause_s)
         finally:
@@ -227,8 +347,10 @@ class Lanes:
             if hold is None:
                 return False
             if hold.is_fresh:
+                await reach("parse.done", name.partition(":")[0])
                 await self._outbox.recover(hold)
                 hold.is_fresh = False
+                lane.look = lane.look or not self._place.is_alone
             await self._work(hold, lane)
         except StoreError as error:
             log.warning("lane_stopped", conversation=self._names(name), error=type(error).__name__)
@@ -254,11 +376,20 @@ class Lanes:
             due = await self._outbox.drain(hold)
             if self._closing.is_set():  # only now: what the last turn claimed has been sent
                 return
-            if lane.tasks and not is_full:
+            if lane.look:
+                lane.look = False
+                await self._gather(hold.id, lane)
+            turn_due = self._turn_due(hold, lane.tasks[0]) if lane.tasks and not is_full else None
+            if lane.tasks and not is_full and turn_due is None:
                 is_full = not await self._take(hold, lane)
                 continue
+            if turn_due is not None:
+                if (turn_due - self._clock.now()).total_seconds() > LONGEST_WAIT_S and due is None:
+                    await self._put_rows_off(hold, lane, turn_due)
+                    return
+                due = min(due or turn_due, turn_due)
             if due is None:
-                if not is_full:
+                if not is_full and not lane.look:
                     return
                 is_full = False
                 continue
@@ -267,6 +398,40 @@ class Lanes:
                 return
             await self._wait(lane, min(wait_s, LONGEST_WAIT_S), for_tasks=not is_full)
             is_full = False
+
+    def _turn_due(self, hold: Hold, task: Task) -> datetime | None:
+        """Return None when a row may have its turn now, else when to ask again."""
+        if hold.conversation is not None and hold.conversation.remembers(task.event.id):
+            return None  # it had its turn
+        if task.row.not_before is not None and task.row.not_before > self._clock.now():
+            return task.row.not_before
+        due = None if task.is_let_in or task.row.replayed else self._limits.due(task.event)
+        task.is_let_in = due is None
+        return due or self._breaker.due()
+
+    async def _put_rows_off(self, hold: Hold, lane: Lane, due: datetime) -> None:
+        """Leave the rows of a conversation to the database for so long that keeping its lease is not worth it."""
+        self._put_off.add(hold.id)
+        for task in lane.tasks:
+            state = InboxState.READY
+            mark = InboxMark(id=task.row.id, home=task.row.home, state=state, conversation_id=hold.id, not_before=due)
+            await self._records.mark_now(mark)
+
+    async def _gather(self, name: ConversationId, lane: Lane) -> None:
+        """Take in every open row of the conversation, so that the next one taken is the first of all."""
+        try:
+            rows = await self._looking.put(name)
+        except StoreError:
+            lane.look = True
+            raise
+        for row in rows:
+            if row.replayed or row.id not in self._taken:  # its mark may be on the way
+                self.admit(row)
+        self._put_off.discard(name)
+
+    async def _open_rows(self, names: Sequence[ConversationId]) -> list[list[InboxRow]]:
+        rows = await self._store.open_of(list(dict.fromkeys(names)))
+        return [[row for row in rows if row.conversation_id == name] for name in names]
 
     async def _wait(self, lane: Lane, wait_s: float, *, for_tasks: bool) -> None:
         """Wait for a row's time, but not longer than until there is something else to do."""
@@ -287,7 +452,10 @@ class Lanes:
         task = lane.tasks[0]
         try:
             if await self._survives(hold, task):
+                await reach("claim.done", task.row.channel)
+                self._note_wait(task)
                 await self._turns.take(hold, task.row, task.event)
+                self._breaker.note_handled()
         except (StoreUnavailable, VersionConflict, asyncio.CancelledError):
             self._uncount(task)
             raise
@@ -299,27 +467,40 @@ class Lanes:
         lane.tasks = [other for other in lane.tasks if other is not task]  # a smaller one may have arrived meanwhile
         heapq.heapify(lane.tasks)
         self._in_flight.discard(task.row.id)
+        self._taken[task.row.id] = None
+        if len(self._taken) > TAKEN_KEPT:
+            del self._taken[next(iter(self._taken))]
         return True
 
+    def _note_wait(self, task: Task) -> None:
+        waited = self._clock.now() - task.row.received_at
+        self._metrics.lane_wait_seconds.observe(max(waited.total_seconds(), 0.0))
+
     async def _survives(self, hold: Hold, task: Task) -> bool:
-        """Count the run of a row that somebody may have died of; give up on one that ended the process repeatedly."""
-        if not task.swept:
+        """Count the run of a row that somebody may have died of; give up on one that ended the process repeatedly.
+
+        Only the first row of a conversation that was not given back can be the one.
+        """
+        if not hold.is_orphan:
             return True
         crashes = task.row.crashes + 1
         if crashes > MAX_CRASHES:
             await self._die(hold, task, "Crash", f"{task.row.crashes} runs ended with the process", task.row.attempts)
             return False
-        await self._records.mark_now(InboxMark(id=task.row.id, state=InboxState.READY, crashes=crashes))
+        await self._records.mark_now(
+            InboxMark(id=task.row.id, home=task.row.home, state=InboxState.READY, crashes=crashes)
+        )
         task.row = task.row.model_copy(update={"crashes": crashes})
-        task.swept = False
+        task.is_counted, hold.is_orphan = True, False
         return True
 
     def _uncount(self, task: Task) -> None:
         """Take a counted run back: it was the database that failed, not the message."""
-        if task.row.crashes and not task.swept:
+        if task.is_counted:
             task.row = task.row.model_copy(update={"crashes": task.row.crashes - 1})
-            task.swept = True
-            self._records.mark(InboxMark(id=task.row.id, state=InboxState.READY, crashes=task.row.crashes))
+            task.is_counted = False
+            row = task.row
+            self._records.mark(InboxMark(id=row.id, home=row.home, state=InboxState.READY, crashes=row.crashes))
 
     async def _failed(self, hold: Hold, task: Task, error: Exception) -> bool:
         """Write a failure down and wait for the next run; False when there is none."""
@@ -336,7 +517,13 @@ class Lanes:
         task.row = task.row.model_copy(update={"attempts": attempts})
         not_before = self._clock.now() + timedelta(seconds=pause_s)
         await self._records.mark_now(
-            InboxMark(id=task.row.id, state=InboxState.READY, attempts=attempts, not_before=not_before)
+            InboxMark(
+                id=task.row.id,
+                home=task.row.home,
+                state=InboxState.READY,
+                attempts=attempts,
+                not_before=not_before,
+            )
         )
         await self._pause(pause_s)
         return True
@@ -355,71 +542,12 @@ class Lanes:
         )
         await self._store.bury(letter)
         await self._turns.bury(hold, task.row, task.event)
-        await self._records.mark_now(InboxMark(id=task.row.id, state=InboxState.DEAD, reason=error, attempts=attempts))
-        self._metrics.dead.labels(task.row.channel).inc()
-
-    # what was left behind
-
-    async def sweep(self, *, everything: bool = False) -> None:
-        """Bring back rows that nobody works on and outboxes that want attention, once.
-
-        Args:
-            everything: do not spare what is so fresh that its own process is at it: for the first sweep of a process.
-        """
-        now = self._clock.now()
-        before = now if everything else now - timedelta(seconds=self._grace_s)
-        await self._sweep_inbox(now, before)
-        due = now + TIME_TO_LIVE if everything else now
-        for name in await self._store.waking(due, SWEEP_ROWS):
-            if not self._holds.holds(name):
-                self.wake(name)
-
-    async def _sweep_inbox(self, now: datetime, before: datetime) -> None:
-        """Admit the oldest rows that can be worked on now; those that cannot do not stand in the way of the others."""
-        admitted = 0
-        for page in itertools.count():
-            rows = await self._store.open_inbox(before, page * SWEEP_ROWS, SWEEP_ROWS)
-            wanted = [row.id for row in rows if self._is_due(row, now)]
-            for start in range(0, len(wanted), LOADED_AT_ONCE):
-                for row in await self._store.load_inbox(wanted[start : start + LOADED_AT_ONCE]):
-                    self._admit(row, swept=True)
-            admitted += len(wanted)
-            if len(rows) < SWEEP_ROWS or admitted >= SWEEP_ROWS:
-                return
-
-    def _is_due(self, row: OpenRow, now: datetime) -> bool:
-        return (
-            row.id not in self._in_flight
-            and account_key(row.channel, row.account) in self._channels
-            and (row.not_before is None or row.not_before <= now)
+        await self._records.mark_now(
+            InboxMark(id=task.row.id, home=task.row.home, state=InboxState.DEAD, reason=error, attempts=attempts)
         )
-
-    async def keep_sweeping(self) -> None:
-        """Sweep at once and then every two seconds, until cancelled."""
-        for number in itertools.count():
-            try:
-                await self.sweep(everything=number == 0)
-                if number % COUNT_EVERY_SWEEPS == 0:
-                    await self._count()
-            except Exception as error:  # noqa: BLE001  without the sweep nothing is ever recovered: the loop must go on
-                log.warning("sweep_failed", error=type(error).__name__, where=where_raised(error))
-            await self._until_next_sweep()
-
-    async def _until_next_sweep(self) -> None:
-        """Wait for the next turn of the clock, or for a nudge; nudges in quick succession are one."""
-        interval_s = SWEEP_EVERY_S * random.uniform(0.8, 1.2)  # noqa: S311  keeps workers apart, no secret
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._nudged.wait(), interval_s)
-            await asyncio.sleep(NUDGES_WITHIN_S)
-        self._nudged.clear()
-
-    def sweep_now(self) -> None:
-        """Sweep without waiting for the clock: somebody rang."""
-        self._nudged.set()
-
-    async def _count(self) -> None:
-        for state, count in (await self._store.counts()).items():
-            self._metrics.inbox_rows.labels(state).set(count)
+        hold.is_orphan = False
+        self._metrics.dead.labels(task.row.channel).inc()
+        self._breaker.note_dead(task.row.id)
 
     @property
     def busy(self) -> int:
@@ -434,6 +562,13 @@ class Lanes:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+
+def _part(row: InboxRow, part: int, name: ConversationId) -> InboxRow:
+    """Return the row of a further event of a payload."""
+    known = row.home is not None and row.conversation_id is not None
+    own = {"id": f"{row.id}#{part}", "part": part, "conversation_id": name}
+    return row.model_copy(update=own | {"home": name if known else f"{row.id}#{part}"})
 
 
 def where_raised(error: BaseException) -> str:

@@ -1,0 +1,225 @@
+"""Several processes on one store: whose a conversation is, and that order and "once" do not depend on who accepts."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+
+from core.ids import ConversationId
+from core.inbox import InboxRow
+from core.storage import Member
+from core.store.memory import MemoryStore
+from hub.clock import SystemClock
+from hub.lanes.dispatch import UNREAD, Dispatch
+from hub.lanes.members import ALONE_AFTER_S, PARTITIONS, Members, owner_of, partition_of
+from hub.telemetry import Metrics
+from tests.factories import Bench, FakeChannel, build_bench
+
+T1 = ConversationId("fake:one:t1")
+
+
+def workers(count: int) -> list[Member]:
+    return [Member(f"host-{n}", "worker") for n in range(count)]
+
+
+def division(members: list[Member]) -> dict[int, str | None]:
+    return {number: owner_of(number, members) for number in range(PARTITIONS)}
+
+
+def test_every_partition_has_one_owner_among_those_who_take_turns() -> None:
+    members = [*workers(3), Member("web", "web"), Member("mail", "mail")]
+    owners = Counter(division(members).values())
+    assert set(owners) == {"host-0", "host-1", "host-2"}
+    assert sum(owners.values()) == PARTITIONS
+
+
+def test_one_that_comes_or_goes_moves_only_its_own_share() -> None:
+    before, after = division(workers(3)), division(workers(4))
+    moved = {number for number in before if before[number] != after[number]}
+    assert moved
+    assert {after[number] for number in moved} == {"host-3"}
+
+
+def test_where_nobody_takes_turns_nothing_has_an_owner() -> None:
+    assert owner_of(0, [Member("web", "web")]) is None
+
+
+class HandClock(SystemClock):
+    """A monotonic clock that a test moves."""
+
+    seconds = 1000.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def members(store: MemoryStore, name: str, clock: SystemClock, role: str = "worker") -> Members:
+    return Members(store, Member(name, role), clock, Metrics())
+
+
+async def test_a_process_is_alone_until_it_sees_another_and_again_some_time_after() -> None:
+    clock = HandClock()
+    store = MemoryStore(clock)
+    one, other = members(store, "one", clock), members(store, "other", clock, "web")
+    await one.beat()
+    assert one.is_alone
+    await other.beat()
+    await one.beat()
+    assert not one.is_alone
+    await other.leave()
+    await one.beat()
+    assert not one.is_alone, "what the other accepted may still be in the database"
+    clock.seconds += ALONE_AFTER_S + 1
+    await one.beat()
+    assert one.is_alone
+
+
+async def test_a_process_that_falls_silent_loses_its_partitions_and_gets_them_back() -> None:
+    clock = HandClock()
+    store = MemoryStore(clock)
+    one, other = members(store, "one", clock), members(store, "other", clock)
+    await one.beat()
+    await other.beat()
+    await one.beat()
+    assert one.mine | other.mine == frozenset(range(PARTITIONS))
+    assert not one.mine & other.mine
+    clock.seconds += 60
+    await one.beat()
+    assert one.mine == frozenset(range(PARTITIONS))
+
+
+@dataclass
+class Shared:
+    """A place among others that owns what the test says."""
+
+    owned: bool = True
+    is_alone: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def owns(self, name: str) -> bool:
+        self.asked.append(name)
+        return self.owned
+
+
+def conversation_of(row: InboxRow) -> ConversationId:
+    assert row.conversation_id is not None
+    return row.conversation_id
+
+
+def two_processes() -> tuple[Bench, Bench]:
+    """Return a process that owns every conversation and one that owns none, on one store and one platform."""
+    clock = SystemClock()
+    store, channel = MemoryStore(clock), FakeChannel()
+    owner = build_bench(store=store, clock=clock, channel=channel, worker="owner", place=Shared())
+    other = build_bench(store=store, clock=clock, channel=channel, worker="other", place=Shared(owned=False))
+    for bench in (owner, other):
+        bench.lanes.call = owner.lanes.look
+        bench.inbox._offer = lambda row, _: owner.lanes.look(conversation_of(row))
+    return owner, other
+
+
+async def test_what_several_processes_accept_is_answered_in_the_order_of_acceptance() -> None:
+    owner, other = two_processes()
+    for number in range(20):
+        await (owner, other)[number % 2].receive(f"m{number:02}", f"text {number:02}")
+    await owner.settle()
+    assert [text for _, text in owner.channel.sent] == [f"text {number:02}" for number in range(20)]
+
+
+async def test_an_earlier_row_whose_hint_was_lost_is_taken_before_the_later_one() -> None:
+    owner, other = two_processes()
+    other.inbox._offer = lambda *_: None
+    await other.receive("1", "first")
+    await owner.receive("2", "second")
+    await owner.settle()
+    assert [text for _, text in owner.channel.sent] == ["first", "second"]
+
+
+async def test_the_sweep_leaves_what_belongs_to_another_process() -> None:
+    owner, other = two_processes()
+    other.inbox._offer = lambda *_: None
+    await other.receive("1", "hello")
+    await other.sweep.once(everything=True)
+    await other.settle()
+    assert owner.channel.sent == []
+    await owner.sweep.once(everything=True)
+    await owner.settle()
+    assert [text for _, text in owner.channel.sent] == ["hello"]
+
+
+async def test_a_conversation_that_moves_waits_for_its_old_owner_to_give_it_back() -> None:
+    owner, other = two_processes()
+    assert isinstance(other.lanes._place, Shared)
+    other.lanes._place.owned = True
+    other.inbox._offer = lambda row, _: other.lanes.look(conversation_of(row))
+    await other.receive("1", "first")
+    await other.settle()
+    other.lanes._place.owned = False
+    await owner.receive("2", "second")
+    await asyncio.sleep(0.05)
+    assert [text for _, text in owner.channel.sent] == ["first"], "the lease is the other's"
+    other.holds._keeps = lambda _: False
+    await other.holds.give_back_foreign()
+    await owner.settle()
+    assert [text for _, text in owner.channel.sent] == ["first", "second"]
+
+
+async def test_a_row_that_was_accepted_unread_is_read_by_its_owner_and_told_to_whose_conversation_it_is() -> None:
+    owner, _ = two_processes()
+    called: list[str] = []
+    owner.lanes.call = called.append
+    owner.inbox._offer = lambda *_: None
+    await owner.receive("1")
+    row = await owner.store.find_inbox("fake:1")
+    assert row is not None
+    unread = row.model_copy(update={"id": "fake:unread", "conversation_id": None, "home": "fake:unread"})
+    await owner.store.insert_inbox([unread])
+    owner.lanes.read_later("fake:one")
+    await owner.settle()
+    while not called:
+        await asyncio.sleep(0.01)
+    assert called == [T1]
+    found = {row.id for row in await owner.store.open_of([T1])}
+    assert found == {"fake:1", "fake:unread"}
+
+
+@dataclass
+class Sent:
+    """Takes hints instead of NATS."""
+
+    hints: list[tuple[int, str]] = field(default_factory=list)
+
+    def send(self, partition: int, what: str) -> None:
+        self.hints.append((partition, what))
+
+
+async def test_a_web_process_announces_rows_to_the_partition_of_their_conversation() -> None:
+    clock = HandClock()
+    store = MemoryStore(clock)
+    web, sent = members(store, "web", clock, "web"), Sent()
+    dispatch = Dispatch(web, None, sent)  # type: ignore[arg-type]
+    row = InboxRow(id="fake:1", channel="fake", account="one", body=b"", received_at=clock.now(), node="n", n=0)
+    dispatch.offer(row.model_copy(update={"conversation_id": T1}), None)
+    dispatch.offer(row, None)
+    assert sent.hints == [(partition_of(T1), T1), (partition_of("fake:one"), f"{UNREAD}fake:one")]
+
+
+async def test_rows_beyond_what_fits_into_memory_are_left_to_the_sweep_and_keep_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hub.lanes.local.MAX_ROWS", 3)
+    monkeypatch.setattr("hub.lanes.sweep.MAX_ROWS", 3)
+    bench = build_bench(channel=FakeChannel(gate=asyncio.Event()))
+    for number in range(10):
+        await bench.receive(f"m{number}", f"text {number}")
+    await asyncio.sleep(0.05)
+    assert bench.lanes.is_behind
+    assert bench.lanes.rows < 3 + 1
+    assert bench.channel.gate is not None
+    bench.channel.gate.set()
+    for _ in range(10):
+        await bench.settle()
+        await bench.sweep.once()
+    assert not bench.lanes.is_behind
+    assert [text for _, text in bench.channel.sent] == [f"text {number}" for number in range(10)]
