@@ -5,7 +5,7 @@ save carries the fence of the lease: a hold that went stale without knowing it c
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +14,7 @@ import structlog
 from core.clock import Clock
 from core.conversation import Conversation
 from core.errors import StoreUnavailable, VersionConflict
+from core.failpoints import reach
 from core.ids import ConversationId, OutId
 from core.outbox import OutboxRow
 from core.storage import Held, Leased, Save, Store, TranscriptRow
@@ -47,6 +48,8 @@ class Hold:
     """Lines of people that the transcript may not have yet; they travel in the conversation until it has."""
     recorded: set[OutId] = field(default_factory=set)
     """Finished rows whose transcript line is on its way."""
+    is_orphan: bool = False
+    """Its last holder did not give it back: what it was doing may have ended it."""
     is_dirty: bool = False
     """Something has finished that is not written yet: it goes with the next commit, or when the lease is given back."""
 
@@ -82,14 +85,27 @@ class Holds:
         store: where conversations live.
         worker: names this process for as long as it lives; never used twice.
         clock: monotonic time for deadlines.
+        node: a name that survives restarts; what it held before is taken back at once.
+        keeps: tells which conversations may be kept warm; those that belong to another process are given back at once.
     """
 
-    def __init__(self, store: Store, worker: str, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        worker: str,
+        clock: Clock,
+        metrics: Metrics,
+        node: str | None = None,
+        keeps: Callable[[ConversationId], bool] = lambda _: True,
+    ) -> None:
+        self._node = node
+        self._keeps = keeps
         self._store = store
         self._worker = worker
         self._clock = clock
         self._metrics = metrics
         self._held: dict[ConversationId, Hold] = {}
+        self._moving = asyncio.Event()
         self._abandoned: dict[ConversationId, Held] = {}
         self._acquiring: GroupCommit[ConversationId, Leased | None] = GroupCommit(self._acquire)
         self._saving: GroupCommit[Hold, bool] = GroupCommit(self._save)
@@ -119,13 +135,14 @@ class Holds:
             conversation=leased.conversation,
             out=leased.out,
             said=leased.said,
+            is_orphan=leased.is_orphan,
             good_until=asked + WORK_WITHOUT_RENEWAL_S,
         )
         self._held[name] = hold
         return hold
 
     async def _acquire(self, names: Sequence[ConversationId]) -> list[Leased | None]:
-        leased = {lease.id: lease for lease in await self._store.acquire(names, self._worker, LEASE_S)}
+        leased = {lease.id: lease for lease in await self._store.acquire(names, self._worker, LEASE_S, self._node)}
         return [leased.get(name) for name in names]
 
     async def save(self, hold: Hold) -> None:
@@ -159,18 +176,44 @@ class Holds:
         )
         for hold, applied in results.items():
             hold.rev += int(applied)
+            had_finished = hold.is_dirty
             hold.is_dirty = hold.is_dirty and not applied
+            if had_finished and applied:
+                await reach("relay.pulled", hold.id.partition(":")[0])
         return [results[hold] for hold in holds]
 
     @staticmethod
     def _as_save(hold: Hold, now: datetime, *, release: bool = False) -> Save:
         assert hold.conversation is not None  # noqa: S101  only a turn, or rows that one left, make a hold worth saving
         wake_at = earliest_wake(hold.out, now)
-        return Save(hold.conversation, hold.out, hold.fence, hold.rev, wake_at, hold.said, release)
+        return Save(hold.conversation, hold.out, hold.fence, hold.rev, wake_at, hold.said, release, now)
 
     def idle(self, hold: Hold) -> None:
         """Say that nothing is being done with a hold; it is kept warm for a while and then given back."""
         hold.busy = False
+        if not self._keeps(hold.id):
+            self._moving.set()
+
+    async def move(self) -> None:
+        """Give back what belongs to another process as soon as nobody works on it, until cancelled."""
+        while True:
+            await self._moving.wait()
+            self._moving.clear()
+            try:
+                await self.give_back_foreign()
+            except Exception as error:  # noqa: BLE001  the lease runs out by itself; the loop must go on
+                log.warning("leases_not_moved", error=type(error).__name__)
+
+    def give_back_soon(self) -> None:
+        """Have `move` look: whose a conversation is has changed."""
+        self._moving.set()
+
+    async def give_back_foreign(self) -> None:
+        """Release idle holds that belong to another process by now."""
+        foreign = [hold for hold in self._held.values() if not hold.busy and not self._keeps(hold.id)]
+        for hold in foreign:
+            del self._held[hold.id]
+        await self._give_back(foreign, [])
 
     def forget(self, hold: Hold) -> None:
         """Drop a hold whose state is no longer known; its lease is given back before it is taken again."""

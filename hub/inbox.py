@@ -3,7 +3,10 @@
 import asyncio
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
 
 import structlog
 
@@ -12,22 +15,48 @@ from channels.inbound import Inbound
 from channels.payload import clean_text
 from core.clock import Clock
 from core.errors import StoreError, StoreRefused, StoreUnavailable
+from core.events import Event
+from core.failpoints import reach
 from core.ids import account_key
-from core.inbox import InboxRow, InboxState
+from core.inbox import READ_LATER, InboxRow, InboxState
 from core.storage import Store
 from hub.groups import GroupCommit
+from hub.spool.drainer import Drainer
+from hub.spool.spool import Spool, reach_all
 from hub.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
 ACCEPT_WITHIN_S = 1.0
-"""A platform waits 3 s at most (Slack); past one second it is told to come again."""
+"""The database has so long, from the arrival of the oldest payload of a group; then the spool takes them."""
+GIVE_UP_AFTER_S = 2.0
+"""A platform waits 3 s at most (Slack); past two seconds it is told to come again (SEMANTICS section 3)."""
 ACKNOWLEDGED_FIRST_S = 0.001
 """The turn begins this much after the row is durable: the platform counts the milliseconds until its answer."""
+READ_FIRST_BYTES = 64 * 1024
+"""A payload up to this size is read before it is durable, to know whose it is."""
 MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_MAIL_BYTES = 10 * 1024 * 1024
 KEPT_IN_QUARANTINE_BYTES = 64 * 1024
 """How much is kept of a payload that is too big, to see what it was."""
+
+
+class Journaled(Enum):
+    """What became of a row."""
+
+    NEW = auto()
+    KNOWN = auto()
+    SPOOLED = auto()
+    """Durable; whether it is new is known when it is drained."""
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A row and when it came, in monotonic seconds."""
+
+    row: InboxRow
+    at: float
 
 
 class Inbox:
@@ -37,7 +66,8 @@ class Inbox:
         store: where payloads become durable.
         node: names this process in the order of arrival.
         channels: every account that is on, by `channel:account`.
-        offer: called with each new row once it is durable; a process that does not take turns gives none.
+        offer: called with each new row once it is durable, and with its events where they were read before.
+        spool: takes what the database does not; None where nothing is accepted.
     """
 
     def __init__(
@@ -47,7 +77,8 @@ class Inbox:
         clock: Clock,
         metrics: Metrics,
         channels: Mapping[str, Channel],
-        offer: Callable[[InboxRow], None] | None,
+        offer: Callable[[InboxRow, tuple[Event, ...] | None], None],
+        spool: Spool | None = None,
     ) -> None:
         self._store = store
         self._node = node
@@ -56,44 +87,77 @@ class Inbox:
         self._channels = channels
         self._offer = offer
         self._arrivals = itertools.count()
+        self._events: dict[str, tuple[Event, ...]] = {}
+        """What was read of rows that are on their way to the database."""
         self._opened = asyncio.Event()
         self._closed = False
-        self._group: GroupCommit[InboxRow, bool] = GroupCommit(self._insert)
+        self._group: GroupCommit[_Arrival, Journaled] = GroupCommit(self._journal)
+        self.spool = spool
+        self._drainer = None if spool is None else Drainer(spool, store, self._unstorable, self._pass_on)
 
     async def accept(self, inbound: Inbound) -> Acceptance:
         """Journal a payload; returns once it is durable, or known from before.
 
         Raises:
-            StoreUnavailable: the database did not answer within a second; the platform has to keep the payload.
+            StoreUnavailable: neither the database nor the spool took it in time; the platform has to keep the payload.
         """
+        await reach("accept.verified", inbound.channel)
         if self._closed:
             raise StoreUnavailable("this process is stopping")
         labels = (inbound.channel, inbound.account)
         started = self._clock.monotonic()
         row = self._row(inbound)
         try:
-            is_new = await asyncio.wait_for(self._put(row), ACCEPT_WITHIN_S)
+            outcome = await asyncio.wait_for(self._put(row), GIVE_UP_AFTER_S)
         except (StoreError, TimeoutError) as error:
             self._metrics.refused.labels(*labels).inc()
             log.error("not_accepted", account=account_key(*labels), error=type(error).__name__)
             raise StoreUnavailable("the payload is not durable") from error
+        finally:
+            self._events.pop(row.id, None)
         self._metrics.accept_seconds.observe(self._clock.monotonic() - started)
-        (self._metrics.accepted if is_new else self._metrics.duplicates).labels(*labels).inc()
-        return Acceptance.ACCEPTED if is_new else Acceptance.DUPLICATE
+        if outcome is Journaled.KNOWN:
+            self._metrics.duplicates.labels(*labels).inc()
+            return Acceptance.DUPLICATE
+        self._metrics.accepted.labels(*labels).inc()
+        if outcome is Journaled.SPOOLED:
+            self._metrics.spooled.labels(*labels).inc()
+        return Acceptance.ACCEPTED
 
-    async def _put(self, row: InboxRow) -> bool:
+    async def _put(self, row: InboxRow) -> Journaled:
+        arrived = self._clock.monotonic()
         await self._opened.wait()
         try:
-            return await self._group.put(row)
+            outcome = await self._group.put(_Arrival(row, arrived))
         except StoreRefused:
-            return await self._group.put(self._set_aside(row, "unstorable"))
+            outcome = await self._group.put(_Arrival(self._unstorable(row), arrived))
+        if outcome is Journaled.REFUSED:
+            raise StoreUnavailable("the database does not answer, and the spool cannot write")
+        return outcome
+
+    async def _journal(self, arrivals: Sequence[_Arrival]) -> list[Journaled]:
+        """Make a group durable: in the database, or in the spool where that is slow, away, or behind already.
+
+        Groups are written one after the other, so what arrives is in the spool either as a whole from some point on,
+        or not at all: nothing overtakes.
+        """
+        rows = [arrival.row for arrival in arrivals]
+        left_s = arrivals[0].at + ACCEPT_WITHIN_S - self._clock.monotonic()
+        if left_s > 0 and (self._drainer is None or self._drainer.is_done):
+            try:
+                async with asyncio.timeout(left_s):
+                    return await self._insert(rows)
+            except (StoreUnavailable, TimeoutError) as error:
+                log.warning("database_did_not_take", rows=len(rows), error=type(error).__name__, detail=str(error))
+        if self.spool is None:
+            return [Journaled.REFUSED] * len(rows)
+        return [Journaled.SPOOLED if kept else Journaled.REFUSED for kept in await self.spool.append(rows)]
 
     def _row(self, inbound: Inbound) -> InboxRow:
         channel = self._channels[account_key(inbound.channel, inbound.account)]
         key = channel.identify(inbound)
         row = InboxRow(
             id=key.primary,
-            second=key.second,
             channel=inbound.channel,
             account=inbound.account,
             body=inbound.body,
@@ -104,7 +168,28 @@ class Inbox:
             order=key.order,
         )
         limit = MAX_MAIL_BYTES if inbound.channel == "email" else MAX_PAYLOAD_BYTES
-        return row if len(inbound.body) <= limit else self._set_aside(row, "too_big")
+        if len(inbound.body) > limit:
+            return self._set_aside(row, "too_big")
+        return self._with_conversation(row, channel, inbound)
+
+    def _with_conversation(self, row: InboxRow, channel: Channel, inbound: Inbound) -> InboxRow:
+        """Name the conversation of what is small and cheap to read; a failure here is found again when it is handled.
+
+        Mail waits until it is durable: its parsers are the ones that a payload could kill a process with.
+        """
+        name = None
+        if inbound.channel not in READ_LATER and len(inbound.body) <= READ_FIRST_BYTES:
+            try:
+                events = channel.normalize(inbound)
+            except Exception:  # noqa: BLE001  nothing about a payload may keep it from becoming durable
+                events = ()
+            if events:
+                name = events[0].conversation_id
+                self._events[row.id] = events
+        return row.model_copy(update={"conversation_id": name, "home": name or row.id})
+
+    def _unstorable(self, row: InboxRow) -> InboxRow:
+        return self._set_aside(row, "unstorable")
 
     def _set_aside(self, row: InboxRow, why: str) -> InboxRow:
         """Keep the beginning of a payload for people to see, and nothing for the bot to read."""
@@ -113,7 +198,6 @@ class Inbox:
         return row.model_copy(
             update={
                 "id": f"{row.channel}:{row.account}:sha256:{digest}" if why == "unstorable" else row.id,
-                "second": None,
                 "order": None,
                 "headers": {},
                 "state": InboxState.QUARANTINED,
@@ -122,15 +206,37 @@ class Inbox:
             }
         )
 
-    async def _insert(self, rows: Sequence[InboxRow]) -> Sequence[bool]:
+    async def _insert(self, rows: Sequence[InboxRow]) -> list[Journaled]:
         """Insert a group and pass on what is new: even where a waiter has given up, the row is durable and counts."""
-        results = await self._store.insert_inbox(rows)
-        if self._offer is not None:
-            loop = asyncio.get_running_loop()
-            for row, is_new in zip(rows, results, strict=True):
-                if is_new and row.state is InboxState.RECEIVED:
-                    loop.call_later(ACKNOWLEDGED_FIRST_S, self._offer, row)
-        return results
+        await reach_all("accept.batched", rows)
+        are_new = await self._store.insert_inbox(rows)
+        await reach_all("accept.inserted", rows)
+        self._pass_on([row for row, is_new in zip(rows, are_new, strict=True) if is_new])
+        return [Journaled.NEW if is_new else Journaled.KNOWN for is_new in are_new]
+
+    def _pass_on(self, rows: Sequence[InboxRow]) -> None:
+        """Have turns taken for rows that are in the database."""
+        loop = asyncio.get_running_loop()
+        for row in rows:
+            events = self._events.pop(row.id, None)
+            if row.state is InboxState.RECEIVED:
+                loop.call_later(ACKNOWLEDGED_FIRST_S, self._offer, row, events)
+
+    async def start(self, take_up: Callable[[], Awaitable[None]]) -> None:
+        """Take up what was left behind. What comes meanwhile waits in the spool, for as long as the database is away.
+
+        Args:
+            take_up: whatever must be through before anything new is handled.
+        """
+        if self.spool is None or self._drainer is None:
+            with suppress(StoreError):  # nothing is accepted here; the regular beat and sweep try again
+                await take_up()
+        else:
+            await self.spool.open()
+            if self.spool.problem is None:
+                self.open()
+            await self._drainer.start(take_up)
+        self.open()
 
     def open(self) -> None:
         """Begin to accept; what arrived before that has waited."""
@@ -140,3 +246,5 @@ class Inbox:
         """Take nothing new, and wait until everything that arrived is durable or refused."""
         self._closed = True
         await self._group.drain()
+        if self._drainer is not None:
+            await self._drainer.stop()

@@ -1,5 +1,6 @@
 """Sending: one api call at a time per conversation, claimed before the socket opens, none twice, none silently lost."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,12 +11,15 @@ import structlog
 from channels.base import Channel
 from core.clock import Clock
 from core.errors import AccountRefused, DeliveryError, RateLimited, UnknownOutcome
+from core.failpoints import is_armed, reach
 from core.ids import OutId, account_of
 from core.inbox import InboxMark, InboxState
 from core.outbox import TIME_TO_LIVE, OutboxRow, SendState, after_error, in_doubt
 from core.replies import Receipt
 from core.storage import Store, TranscriptRow
 from hub.holds import Hold, Holds
+from hub.pace import SendPace
+from hub.pauses import Pauses
 from hub.records import Records
 from hub.telemetry import LogNames, Metrics
 
@@ -30,7 +34,10 @@ PROOF_WITHIN_S = 120.0
 PROOF_RETRY_S = 5.0
 LOOK_BACK_SEQ, LOOK_BACK_LINES = 2048, 200
 """How far back in the conversation (64 turns) other sends are looked up: none of them is the one sought."""
-ACCOUNT_PAUSE_S = 60.0
+UNDER_WAY_S = 0.02
+"""Under test: so long after it began, a request to a stand-in has left."""
+PACED = "paced"
+"""Reason of a row that waits for a time of its own, given by the platform's pace: then it goes without asking again."""
 ACCOUNT_OFF_PAUSE_S = 3600.0
 """How often replies of an account that is switched off are looked at."""
 
@@ -47,11 +54,19 @@ class Outbox:
     names: LogNames
     channels: Mapping[str, Channel]
     absence_proven_after_s: float = ABSENCE_PROVEN_AFTER_S
-    _paused: dict[str, datetime] = field(default_factory=dict)
-    """Account or bucket to the time until which the platform wants no call."""
+    pace_factor: float = 1.0
+    """Multiple of what platforms take by default."""
+    _pace: SendPace = field(init=False)
+    _pauses: Pauses = field(init=False)
+    _doubtful: set[OutId] = field(default_factory=set)
     _settled: dict[OutId, OutboxRow] = field(default_factory=dict)
     """How sends ended that neither the conversation nor the transcript may know of yet: a write that fails in between
     must not turn a send that we know of into one in doubt."""
+
+    def __post_init__(self) -> None:
+        """Begin without a pause and with the whole of every platform's pace."""
+        self._pace = SendPace(self.clock, self.metrics, self.pace_factor)
+        self._pauses = Pauses(self.clock, self.metrics)
 
     async def recover(self, hold: Hold) -> None:
         """Take over what a dead owner or a failed write left in doubt, and write lines that may be missing."""
@@ -60,7 +75,7 @@ class Outbox:
         doubtful = [row for row in hold.open_rows if row.state in {SendState.SENDING, SendState.UNKNOWN}]
         if not doubtful:
             return
-        delivered = await self.store.delivered([row.id for row in doubtful])
+        delivered = await self.store.delivered(hold.id, [row.id for row in doubtful])
         for row in doubtful:
             if row.id in self._settled:
                 hold.put(self._settled[row.id])
@@ -82,7 +97,8 @@ class Outbox:
                 if hold.open_rows[0] is not row or hold.is_dirty:
                     await self.holds.save(hold)
                 return due
-        self._finish(hold)
+        if self._finish(hold):
+            await reach("send.marked", account_of(hold.id).partition(":")[0])
         return None
 
     async def _advance(self, hold: Hold, row: OutboxRow) -> datetime | None:
@@ -92,21 +108,35 @@ class Outbox:
             return now + timedelta(seconds=ACCOUNT_OFF_PAUSE_S)
         match row.state:
             case SendState.UNKNOWN:
-                return await self._prove(hold, row, now)
+                self._doubtful.add(row.id)
+                due = await self._prove(hold, row, now)
+                if due is None:
+                    self._doubtful.discard(row.id)
+                self.metrics.unknown_sends.set(len(self._doubtful))
+                return due
             case SendState.SENDING:
                 await self._send(hold, row)
                 return None
         if reason := self._obsolete(hold, row, now):
             hold.put(row.ended(SendState.CANCELLED, reason))
             return None
-        due = max((moment for moment in (row.retry_at, self._pause_of(hold, row)) if moment is not None), default=now)
-        if due > now:
-            if due != row.retry_at:
-                hold.put(row.queued(due, row.reason or "waiting"))
-            return due
-        hold.put(row.sending(now))
+        if row.retry_at is not None and row.retry_at > now:
+            return row.retry_at
+        claimed = self.claimed(hold, row)
+        hold.put(claimed)
+        if claimed.state is SendState.QUEUED:
+            return claimed.retry_at
         await self.holds.save(hold)
         return None
+
+    def claimed(self, hold: Hold, row: OutboxRow) -> OutboxRow:
+        """Return a row that is due as it must be journaled: claimed, or waiting until its platform takes it."""
+        account = account_of(hold.id)
+        if (until := self._pauses.until(account, row.call.bucket)) is not None:
+            return row.queued(until, row.reason if row.reason not in {None, PACED} else "waiting")
+        if row.reason != PACED and (at := self._pace.book(account, row.call, self.channels[account])) is not None:
+            return row.queued(at, PACED)
+        return row.sending(self.clock.now())
 
     @staticmethod
     def _obsolete(hold: Hold, row: OutboxRow, now: datetime) -> str | None:
@@ -117,48 +147,45 @@ class Outbox:
         taken_over = conversation is not None and conversation.owner == "agent" and row.epoch < conversation.epoch
         return "person_took_over" if taken_over and row.call.kind != "agent" else None
 
-    def is_paused(self, hold: Hold, row: OutboxRow) -> bool:
-        """Tell whether the platform wants no call now, for this account or this recipient."""
-        until = self._pause_of(hold, row)
-        return until is not None and until > self.clock.now()
-
-    def _pause_of(self, hold: Hold, row: OutboxRow) -> datetime | None:
-        now = self.clock.now()
-        for name in self._pause_names(hold, row):
-            if name in self._paused and self._paused[name] <= now:
-                del self._paused[name]
-        pauses = [self._paused[name] for name in self._pause_names(hold, row) if name in self._paused]
-        return max(pauses, default=None)
-
-    @staticmethod
-    def _pause_names(hold: Hold, row: OutboxRow) -> tuple[str, str]:
-        account = account_of(hold.id)
-        return account, f"{account}:{row.call.bucket}"
-
     def _channel(self, hold: Hold) -> Channel:
         return self.channels[account_of(hold.id)]
 
     async def _send(self, hold: Hold, row: OutboxRow) -> None:
         """Make the call that is claimed, and write down what came of it with the claim of the next one."""
-        if self._slept(hold, row):
+        channel = self._channel(hold)
+        await reach("send.claimed", channel.name)
+        if self._slept(hold, row):  # the last look before the first byte: whoever was stopped until now sends nothing
             hold.put(row.queued(None, "paused_before_sending"))
             return
-        channel = self._channel(hold)
         started = self.clock.monotonic()
         try:
-            receipt = await channel.send(row.call, row.id, row.seq, hold.id)
+            receipt = await self._call(channel, hold, row)
+            await reach("send.answered", channel.name)
         except DeliveryError as error:
             changed = self._failed(hold, row, error)
         except Exception as error:  # noqa: BLE001  an adapter's bug says nothing about what reached the platform
             changed = self._failed(hold, row, UnknownOutcome(f"{type(error).__name__} in the adapter"))
         else:
             changed = row.sent(receipt.provider_id)
+            self._pauses.note(account_of(hold.id), row.call.bucket, None)
         self.metrics.send_seconds.labels(channel.name).observe(self.clock.monotonic() - started)
         self.metrics.sends.labels(channel.name, str(changed.state)).inc()
         if changed.is_terminal:
             self._settled[row.id] = changed
         hold.put(changed)
         await self._claim_next(hold)
+
+    @staticmethod
+    async def _call(channel: Channel, hold: Hold, row: OutboxRow) -> Receipt:
+        """Make the api call; under test, pass the place where the request is out and its answer is not there yet."""
+        call = asyncio.ensure_future(channel.send(row.call, row.id, row.seq, hold.id))
+        if is_armed():
+            await asyncio.sleep(0)  # the call has begun and looks for its connection
+            await reach("send.connected", channel.name)
+            await asyncio.wait([call], timeout=UNDER_WAY_S)
+            if not call.done():
+                await reach("send.sent", channel.name)
+        return await call
 
     def _slept(self, hold: Hold, row: OutboxRow) -> bool:
         """Tell whether so much time passed since the claim that it may no longer be ours."""
@@ -167,17 +194,11 @@ class Outbox:
 
     def _failed(self, hold: Hold, row: OutboxRow, error: DeliveryError) -> OutboxRow:
         now = self.clock.now()
-        account, bucket = self._pause_names(hold, row)
-        if isinstance(error, RateLimited):
-            self._paused[bucket] = now + timedelta(seconds=error.retry_after_s)
-        if isinstance(error, AccountRefused):
-            if self._paused.get(account, now) <= now:
-                log.error("account_refused", account=account, fix="run `frontdesk doctor`")
-            self._paused[account] = now + timedelta(seconds=ACCOUNT_PAUSE_S)
+        self._pauses.note(account_of(hold.id), row.call.bucket, error)
         if row.call.role == "aside" and not isinstance(error, RateLimited | AccountRefused):
             changed = row.ended(SendState.CANCELLED, "aside_failed")
         else:
-            changed = after_error(row, error, now)
+            changed = self._at_next_try(hold, after_error(row, error, now))
         log.warning(
             "not_sent",
             conversation=self.names(hold.id),
@@ -189,15 +210,22 @@ class Outbox:
         )
         return changed
 
+    def _at_next_try(self, hold: Hold, row: OutboxRow) -> OutboxRow:
+        """Return a row that was not sent; where its whole account waits, it goes when that is tried again.
+
+        Else the one tried for all would be put off by its own schedule, for up to an hour after the others went.
+        """
+        until = self._pauses.until(account_of(hold.id), row.call.bucket) if row.state is SendState.QUEUED else None
+        return row if until is None else row.queued(until, row.reason or "waiting")
+
     async def _claim_next(self, hold: Hold) -> None:
         """Claim the row behind in the same write that records the result of the one before it."""
         if not hold.open_rows:
             return
         head = hold.open_rows[0]
         now = self.clock.now()
-        ready = head.state is SendState.QUEUED and head.retry_at is None and not self.is_paused(hold, head)
-        if ready and not self._obsolete(hold, head, now):
-            hold.put(head.sending(now))
+        if head.state is SendState.QUEUED and head.retry_at is None and not self._obsolete(hold, head, now):
+            hold.put(self.claimed(hold, head))
         await self.holds.save(hold)
 
     async def _prove(self, hold: Hold, row: OutboxRow, now: datetime) -> datetime | None:
@@ -244,8 +272,8 @@ class Outbox:
             log.info("proof_not_had", out_id=row.id, error=type(error).__name__)
             return None, False
 
-    def _finish(self, hold: Hold) -> None:
-        """Move finished rows into the transcript and out of the conversation; nobody waits for this.
+    def _finish(self, hold: Hold) -> bool:
+        """Move finished rows into the transcript and out of the conversation; nobody waits for this. False: none.
 
         The conversation itself is not written for it: the next commit says it too, or the release of the lease. A crash
         in between finds the rows in SENDING and the transcript knowing that they were sent.
@@ -258,8 +286,9 @@ class Outbox:
             else:
                 self._recorded(hold, row)
         hold.is_dirty = hold.is_dirty or bool(done)
-        for inbox_id in dict.fromkeys(row.inbox_id for row in done):
-            self.records.mark(InboxMark(id=inbox_id, state=InboxState.DONE))
+        for inbox_id, home in dict.fromkeys((row.inbox_id, row.inbox_home) for row in done):
+            self.records.mark(InboxMark(id=inbox_id, home=home, state=InboxState.DONE))
+        return bool(done)
 
     def _recorded(self, hold: Hold, row: OutboxRow) -> None:
         self._settled.pop(row.id, None)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from core.errors import StoreUnavailable
+from core.failpoints import is_armed, reach
 from core.inbox import InboxMark
 from core.storage import Store, TranscriptRow
 from hub.groups import GroupCommit
@@ -48,6 +49,9 @@ class Records:
 
     async def _write_lines(self, rows: Sequence[TranscriptRow]) -> list[None]:
         await self._store.record(rows)
+        if is_armed():
+            for channel in {row.conversation_id.partition(":")[0] for row in rows if row.direction == "out"}:
+                await reach("relay.inserted", channel)
         return [None] * len(rows)
 
     async def drain(self) -> None:

@@ -1,23 +1,44 @@
 """The HTTP side: the channels' routes, health, readiness, metrics, and a clean stop."""
 
 import asyncio
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.errors import ConfigError, StoreUnavailable
+from core.failpoints import is_armed, reach
+from hub.callers import Callers
+from hub.clock import SystemClock
+from hub.connections import FirstHeaders
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
+from hub.settings import CHANNELS
 from hub.wiring import App
 
 log = structlog.get_logger(__name__)
 
 HEADER_LIMIT_BYTES = 8190
 """One header line; aiohttp answers 400 beyond it."""
+HEADERS_AT_MOST = 100
+REQUEST_LIMITS = {
+    "max_field_size": HEADER_LIMIT_BYTES,
+    "max_line_size": HEADER_LIMIT_BYTES,
+    "max_headers": HEADERS_AT_MOST,
+    "auto_decompress": False,  # a compressed body is refused unread (F075)
+    "read_bufsize": 16 * 1024,  # bytes that wait on one connection; aiohttp's 256 KiB add up (F074)
+}
 READY_WITHIN_S = 1.0
 CONNECTIONS_END_WITHIN_S = 2.0
+KEEP_ALIVE_S = 75.0
+"""How long a quiet connection is kept: longer than the 60 s after which most proxies let go, so that it is never we who
+close while a proxy sends. It also ends what connects and says nothing."""
+ROOM_CHECKED_EVERY_S = 2.0
+SHARE_OF_DESCRIPTORS = 0.5
+"""The database, platforms and files need the others."""
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
@@ -43,7 +64,18 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not response.prepared:
         for name, value in SAFE_HEADERS.items():
             response.headers.setdefault(name, value)
+    if is_armed():
+        await _replied(request, response)
     return response
+
+
+async def _replied(request: web.Request, response: web.StreamResponse) -> None:
+    """Answer a platform before the failpoint behind its answer is reached."""
+    channel = request.path.split("/", 2)[1]
+    if request.method == "POST" and channel in CHANNELS and 200 <= response.status < 300:
+        await response.prepare(request)
+        await response.write_eof()
+        await reach("accept.replied", channel)
 
 
 def _route_name(request: web.Request) -> str:
@@ -53,7 +85,8 @@ def _route_name(request: web.Request) -> str:
 
 def build_server(app: App) -> web.Application:
     """Mount everything this process serves."""
-    server = web.Application(middlewares=[_guard], handler_args={"max_field_size": HEADER_LIMIT_BYTES})
+    callers = Callers(app.settings.server, app.settings.limits, SystemClock(), app.metrics)
+    server = web.Application(middlewares=[_guard, callers.middleware()], handler_args=REQUEST_LIMITS)
     pages = _Pages(app)
     server.router.add_get("/healthz", pages.health)
     server.router.add_get("/readyz", pages.readiness)
@@ -78,14 +111,23 @@ class _Pages:
         return web.json_response({"status": "alive"})
 
     async def readiness(self, _request: web.Request) -> web.Response:
-        """Answer 200 when a message could be accepted now."""
+        """Answer 200 when a message could be accepted now: by the database, or while that is away by the spool."""
+        spool = self._app.inbox.spool
+        said = {} if spool is None or spool.problem is None else {"spool": f"cannot write: {spool.problem}"}
+        if not self._app.ready:
+            return web.json_response({"status": "starting or stopping"} | said, status=503)
+        if await self._database_answers():
+            return web.json_response({"status": "ready"} | said)
+        if spool is None or spool.problem is not None:
+            return web.json_response({"status": "database does not answer"} | said, status=503)
+        return web.json_response({"status": "ready", "database": "away, payloads go to the spool"})
+
+    async def _database_answers(self) -> bool:
         try:
             await asyncio.wait_for(self._app.store.ping(), READY_WITHIN_S)
         except (StoreUnavailable, TimeoutError):
-            return web.json_response({"status": "database does not answer"}, status=503)
-        if not self._app.ready:
-            return web.json_response({"status": "starting or stopping"}, status=503)
-        return web.json_response({"status": "ready"})
+            return False
+        return True
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Give every number in Prometheus' text format."""
@@ -102,8 +144,16 @@ class _Pages:
 
 async def run_server(app: App) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order: no new connections, no new messages, finish, give back."""
-    runner = web.AppRunner(build_server(app), access_log=None, shutdown_timeout=CONNECTIONS_END_WITHIN_S)
+    server, headers = build_server(app), FirstHeaders(SystemClock())
+    server.middlewares.insert(0, headers.middleware())
+    runner = web.AppRunner(
+        server,
+        access_log=None,
+        shutdown_timeout=CONNECTIONS_END_WITHIN_S,
+        keepalive_timeout=KEEP_ALIVE_S,
+    )
     await runner.setup()
+    watchers = [asyncio.create_task(work) for work in (_keep_room(runner), headers.keep(runner))]
     settings = app.settings.server
     try:
         await _listen(runner, settings.host, settings.port)
@@ -111,10 +161,31 @@ async def run_server(app: App) -> None:
         log.info("serving", url=app.settings.origin, role=app.role, accounts=sorted(app.channels))
         await _until_told_to_stop()
     finally:
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
         for site in list(runner.sites):
             await site.stop()
         await app.stop()
         await runner.cleanup()
+
+
+async def _keep_room(runner: web.AppRunner) -> None:
+    """Let quiet connections go early while there are too many (FAULTS F039), until cancelled.
+
+    What is being answered goes on, WebSockets too.
+    """
+    before: set[RequestHandler] = set()
+    while True:
+        await asyncio.sleep(ROOM_CHECKED_EVERY_S)
+        most = int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * SHARE_OF_DESCRIPTORS)
+        present = set(runner.server.connections) if runner.server is not None else set()
+        if len(present) > most:
+            log.warning("connections_crowded", open=len(present), most=most)
+            for connection in present & before:
+                if connection._current_request is None:  # noqa: SLF001  aiohttp has no public word for it
+                    connection.force_close()
+        before = present
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:

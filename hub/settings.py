@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +30,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 TEXTUAL = (str, str | None, SecretStr, SecretStr | None)
 """Types that take an environment variable as it is; others (lists, numbers) are read as YAML."""
 
-Role = Literal["all", "web", "worker"]
+SECTIONS = frozenset({"server", "database", "connectors", "outgoing", "limits", "spool", "desks", "accounts"})
+"""What the file may hold."""
+
+Role = Literal["all", "web", "worker", "mail"]
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
 
@@ -67,6 +71,8 @@ class Server(Model):
     port: int = Field(default=8080, ge=0, le=65535)
     public_url: str = ""
     """Origin that platforms and visitors see; empty means `http://host:port`."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Whose `X-Forwarded-For` is believed: the networks of our own proxies, and nobody else's."""
 
 
 class Database(Model):
@@ -84,6 +90,33 @@ class Outgoing(Model):
     absence_proven_after_s: float = Field(default=30.0, ge=0.0)
 
 
+class Limits(Model):
+    """How much one sender, one account or one address may ask for (SECURITY section 6). Nothing accepted is dropped."""
+
+    turns_per_min: float = Field(default=20.0, gt=0)
+    """Of one person on a chat channel, after a burst of `turns_burst`; what is more waits."""
+    turns_burst: int = Field(default=20, ge=1)
+    mails_per_hour: float = Field(default=20.0, gt=0)
+    """Of one address to the bot, after a burst of as many (FAULTS F106)."""
+    mails_read_per_min: float = Field(default=300.0, gt=0)
+    """Of one mailbox: mails that are parsed (FAULTS F106)."""
+    refused_per_min: int = Field(default=60, ge=1)
+    """Requests of one network address that are answered 400, 401, 408, 413 or 415; then it gets 429 for a while."""
+    requests_at_once: int = Field(default=1000, ge=1)
+    """Requests with a body that this process works on at a time; what is more gets 503."""
+    pace_factor: float = Field(default=1.0, gt=0)
+    """Sends, as a multiple of what platforms take by default: more where a platform has granted more."""
+
+
+class Spool(Model):
+    """Where payloads wait on this machine's disk while the database is away."""
+
+    folder: Path | None = None
+    """None: `spool` in the data folder. Processes may share it."""
+    max_bytes: int = Field(default=512 * 1024 * 1024, ge=0)
+    """Of one process; an hour of 50 payloads a second (FAULTS F017)."""
+
+
 class Connectors(Model):
     """The systems behind the bot's actions."""
 
@@ -99,6 +132,8 @@ class Settings(Model):
     database: Database = Database()
     connectors: Connectors = Connectors()
     outgoing: Outgoing = Outgoing()
+    limits: Limits = Limits()
+    spool: Spool = Spool()
     desks: tuple[Desk, ...]
     accounts: tuple[AccountPlan, ...]
     data: Path
@@ -106,12 +141,21 @@ class Settings(Model):
     templates: Path
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     nats_url: str | None = None
+    node: str | None = None
+    """A name that this process keeps over restarts and shares with no other: it takes back what it held at once."""
+    failpoints: str = ""
+    """Where a test stops the world (`hub/failpoints.py`); empty outside tests."""
     log_key: bytes = Field(repr=False)
 
     @property
     def origin(self) -> str:
         """Return the origin that platforms and visitors see, without a trailing slash."""
         return self.server.public_url.rstrip("/") or f"http://{self.server.host}:{self.server.port}"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Return the folder of the spool."""
+        return self.spool.folder or self.data / "spool"
 
     @property
     def desk_of(self) -> dict[str, Desk]:
@@ -161,6 +205,8 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
             database=Database.model_validate(_database(document, environment)),
             connectors=Connectors.model_validate(_connectors(document, environment)),
             outgoing=Outgoing.model_validate(_outgoing(document, environment)),
+            limits=Limits.model_validate(_limits(document, environment)),
+            spool=Spool.model_validate(_spool(document, environment)),
             desks=desks,
             accounts=_accounts(desks, document.get("accounts") or {}, environment, data),
             data=data,
@@ -168,10 +214,24 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
             templates=Path(environment.get("FRONTDESK_TEMPLATES") or PROJECT / "templates"),
             log_level=environment.get("FRONTDESK_LOG_LEVEL") or "INFO",
             nats_url=environment.get("FRONTDESK_NATS_URL"),
+            node=environment.get("FRONTDESK_NODE"),
+            failpoints=_failpoints(environment),
             log_key=_kept_secret(data, "log_key").encode(),
         )
     except ValidationError as error:
         raise ConfigError(f"{path}: {_explain(error)}") from error
+
+
+def _failpoints(environment: Environment) -> str:
+    """Return the failpoints of a test; outside a test they are refused, so that none reaches a real customer.
+
+    Raises:
+        ConfigError: they are set, and `FRONTDESK_ENV` is not `test`.
+    """
+    written = environment.get("FRONTDESK_FAILPOINTS") or ""
+    if environment.get("FRONTDESK_ENV") != "test" and written:
+        raise ConfigError("FRONTDESK_FAILPOINTS is for tests: unset it, or set FRONTDESK_ENV=test")
+    return written
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -185,7 +245,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: a mapping with the key `desks` is expected")
-    if unknown := set(document) - {"server", "database", "connectors", "outgoing", "desks", "accounts"}:
+    if unknown := set(document) - SECTIONS:
         raise ConfigError(f"{path}: unknown key {', '.join(sorted(unknown))}")
     return document
 
@@ -197,6 +257,8 @@ def _chosen(document: Mapping[str, Any], section: str, choices: Mapping[str, str
 
 def _server(document: Mapping[str, Any], environment: Environment, overrides: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: environment.get(f"FRONTDESK_{name.upper()}") for name in ("host", "port", "public_url")}
+    if proxies := environment.get("FRONTDESK_TRUSTED_PROXIES"):
+        given["trusted_proxies"] = yaml.safe_load(proxies)
     given |= {name: overrides[name] for name in ("host", "port") if overrides.get(name) is not None}
     return _chosen(document, "server", given)
 
@@ -217,6 +279,18 @@ def _connectors(document: Mapping[str, Any], environment: Environment) -> dict[s
 def _outgoing(document: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
     name = "absence_proven_after_s"
     return _chosen(document, "outgoing", {name: environment.get("FRONTDESK_ABSENCE_PROVEN_AFTER_S")})
+
+
+def _spool(document: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+    given = {name: environment.get(f"FRONTDESK_SPOOL_{name.upper()}") for name in ("folder", "max_bytes")}
+    return _chosen(document, "spool", given)
+
+
+def _limits(document: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
+    given = yaml.safe_load(environment.get("FRONTDESK_LIMITS") or "{}")
+    if not isinstance(given, dict):
+        raise ConfigError("FRONTDESK_LIMITS: a mapping is expected, {turns_per_min: 30}")
+    return _chosen(document, "limits", given)
 
 
 def _desks(document: Mapping[str, Any], path: Path) -> tuple[Desk, ...]:

@@ -20,6 +20,7 @@ SECRET_SHAPES = re.compile(
 )
 """Tokens as Slack, Telegram and Twilio write them (SECURITY section 4), should a library's message hold one."""
 LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+WAIT_BUCKETS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0, 180.0, 600.0)
 
 
 class LogNames:
@@ -122,4 +123,45 @@ class Metrics:
         self.channel_up = Gauge("frontdesk_channel_up", "1 while an account listens.", labels, registry=r)
         self.database_restarts = Counter(
             "frontdesk_database_restarts", "Restarts of the embedded database.", registry=r
+        )
+        self.lane_wait_seconds = Histogram(
+            "frontdesk_lane_wait_seconds", "From durable to the start of the turn.", buckets=WAIT_BUCKETS_S, registry=r
+        )
+        self.answer_seconds = Histogram(
+            "frontdesk_answer_seconds",
+            "From the arrival of a message to the platform's yes to its first answer.",
+            ("channel",),
+            buckets=WAIT_BUCKETS_S,
+            registry=r,
+        )
+        self.oldest_row_age = Gauge(
+            "frontdesk_inbox_oldest_seconds", "Age of the oldest row that waits for its turn.", registry=r
+        )
+        self.outbox_age = Gauge("frontdesk_outbox_age_seconds", "Age of the oldest reply that is due.", registry=r)
+        self.unknown_sends = Gauge("frontdesk_unknown_sends", "Sends in doubt that are being settled.", registry=r)
+        self.held = Gauge("frontdesk_holds", "Sends in doubt that wait for a person.", registry=r)
+        self.spool_records = Gauge("frontdesk_spool_records", "Payloads on disk that MongoDB has not.", registry=r)
+        self.spool_bytes = Gauge("frontdesk_spool_bytes", "Size of the spool.", registry=r)
+        self.spool_broken = Gauge("frontdesk_spool_broken", "1 while the spool cannot take anything.", registry=r)
+        self.spooled = Counter("frontdesk_spooled", "Payloads made durable by the spool.", labels, registry=r)
+        self.spool_drained = Counter("frontdesk_spool_drained", "Payloads moved on from the spool.", registry=r)
+        self.spool_bad = Counter("frontdesk_spool_bad", "Damaged records set aside.", registry=r)
+        self.database_up = Gauge("frontdesk_database_up", "1 while the database answers.", registry=r)
+        self.nats_up = Gauge("frontdesk_nats_up", "1 while NATS is connected.", registry=r)
+        self.hints = Counter("frontdesk_hints", "Wake-ups over NATS.", ("what",), registry=r)
+        self.members = Gauge("frontdesk_members", "Processes that share the database.", ("role",), registry=r)
+        self.partitions = Gauge("frontdesk_partitions", "Partitions that are ours.", registry=r)
+        self.clock_skew = Gauge("frontdesk_clock_skew_seconds", "Our clock minus the database's.", registry=r)
+        self.backfilled = Counter(
+            "frontdesk_backfilled", "Payloads found by asking that the platform had not delivered.", labels, registry=r
+        )
+        self.pending_at_platform = Gauge(
+            "frontdesk_pending_at_platform", "Updates that a platform says it could not deliver.", labels, registry=r
+        )
+        self.limited = Counter(
+            "frontdesk_limited", "Requests and turns slowed by a limit.", ("channel", "limit"), registry=r
+        )
+        self.paused = Gauge("frontdesk_paused", "1 while an account's sends wait.", ("account",), registry=r)
+        self.claims_paused = Gauge(
+            "frontdesk_claims_paused", "1 while no turns are taken because too many die.", registry=r
         )

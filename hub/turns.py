@@ -13,6 +13,7 @@ from core.clock import Clock
 from core.conversation import RECENT_EVENTS, ActionResult, ActionWanted, Conversation, Handoff, Trace, Turn
 from core.errors import StoreError, StoreRefused
 from core.events import ChoiceMade, CommandGiven, DeliveryStatusChanged, Event, MessageReceived
+from core.failpoints import reach
 from core.ids import DeskName, EventId, account_key, out_id
 from core.inbox import InboxMark, InboxRow, InboxState
 from core.outbox import MAX_OUTBOX_ROWS, OutboxRow, SendState
@@ -92,11 +93,14 @@ class Turns:
             return
         if row.replayed:
             conversation = _given_back(conversation)
+        await reach("handle.mid", event.channel)
         turn = await self._decide(conversation, event)
+        await reach("handle.done", event.channel)
         if turn.ignored is not None:
             self._ignore(row, turn.ignored)
             return
-        await self._commit(hold, row.id, event, turn, started)
+        await self._commit(hold, row.id, row.home, event, turn, started)
+        await reach("commit.done", event.channel)
         self._settle(hold, row)
 
     def _current(self, hold: Hold, event: Event) -> Conversation:
@@ -122,7 +126,9 @@ class Turns:
                 return answer
             if len(results) >= MAX_ACTIONS:
                 raise RuntimeError(f"a turn asked for more than {MAX_ACTIONS} actions")
+            await reach("park.done", event.channel)
             results[answer.key] = await self._act(answer)
+            await reach("park.llm_back", event.channel)
 
     async def _act(self, wanted: ActionWanted) -> ActionResult:
         started = self.clock.monotonic()
@@ -130,16 +136,28 @@ class Turns:
         latency_ms = (self.clock.monotonic() - started) * 1000
         return result.model_copy(update={"latency_ms": latency_ms})
 
-    async def _commit(self, hold: Hold, inbox_id: str, event: Event, turn: Turn, started: float, step: int = 0) -> None:
+    async def _commit(
+        self,
+        hold: Hold,
+        inbox_id: str,
+        inbox_home: str | None,
+        event: Event,
+        turn: Turn,
+        started: float,
+        step: int = 0,
+    ) -> None:
         version = turn.conversation.version + 1
         conversation = turn.conversation.model_copy(update={"version": version})
-        plan = self._plan(conversation, inbox_id, event, turn.replies, step)
+        plan = [
+            row.model_copy(update={"inbox_home": inbox_home})
+            for row in self._plan(conversation, inbox_id, event, turn.replies, step)
+        ]
         if len(plan) > MAX_OUTBOX_ROWS:
             raise ValueError(f"a plan of {len(plan)} api calls; {MAX_OUTBOX_ROWS} is the most")
         if len(hold.open_rows) + len(plan) > MAX_OUTBOX_ROWS:
             raise OutboxFull
-        if plan and not hold.open_rows and not self.outbox.is_paused(hold, plan[0]):
-            plan[0] = plan[0].sending(self.clock.now())
+        if plan and not hold.open_rows:
+            plan[0] = self.outbox.claimed(hold, plan[0])
         trace = turn.trace.model_copy(update={"latency_ms": self._since_ms(started)})
         line = self._line_in(conversation, event, trace)
         before = (hold.conversation, hold.out, hold.said)
@@ -190,11 +208,11 @@ class Turns:
         waiting = any(entry.inbox_id == row.id for entry in hold.open_rows)
         state = InboxState.HANDLED if waiting else InboxState.DONE
         if not (waiting and hold.open_rows[0].state is SendState.SENDING):  # the send that follows at once will mark it
-            self.records.mark(InboxMark(id=row.id, state=state))
+            self.records.mark(InboxMark(id=row.id, home=row.home, state=state))
 
     def _ignore(self, row: InboxRow, reason: str) -> None:
         self.metrics.ignored.labels(row.channel, reason).inc()
-        self.records.mark(InboxMark(id=row.id, state=InboxState.IGNORED, reason=reason))
+        self.records.mark(InboxMark(id=row.id, home=row.home, state=InboxState.IGNORED, reason=reason))
 
     async def _note_delivery(self, hold: Hold, row: InboxRow, event: DeliveryStatusChanged) -> None:
         """Take a delivery status; for a send in doubt it is the proof that it arrived."""
@@ -203,8 +221,8 @@ class Turns:
                 hold.put(entry.sent(event.provider_id))  # whatever became of it later, it did reach the platform
                 hold.is_dirty = True
         await self.records.drain()  # the line that the status is about may be on its way
-        await self.store.note_delivery(event.out_id, event.provider_id, event.status, event.error_code)
-        self.records.mark(InboxMark(id=row.id, state=InboxState.DONE))
+        await self.store.note_delivery(hold.id, event.out_id, event.provider_id, event.status, event.error_code)
+        self.records.mark(InboxMark(id=row.id, home=row.home, state=InboxState.DONE))
 
     async def bury(self, hold: Hold, row: InboxRow, event: Event) -> None:
         """Give a conversation to people because one of its messages cannot be handled, and say so once.
@@ -229,12 +247,12 @@ class Turns:
         turn = Turn(conversation=given, replies=(TROUBLE,), trace=trace, handoff=handoff)
         started = self.clock.monotonic()
         try:
-            await self._commit(hold, burial, event, turn, started, step=1)
+            await self._commit(hold, burial, None, event, turn, started, step=1)
         except (StoreError, OutboxFull):
             raise
         except Exception as error:  # noqa: BLE001  the notice may fail for the reason the turn did; people still take over
             log.error("notice_failed", row=self.names.row(row.id), error=type(error).__name__)
-            await self._commit(hold, burial, event, turn.model_copy(update={"replies": ()}), started, step=1)
+            await self._commit(hold, burial, None, event, turn.model_copy(update={"replies": ()}), started, step=1)
 
     def _tell(self, event: Event, conversation: Conversation, turn: Turn, trace: Trace) -> None:
         self.metrics.turns.labels(event.channel, trace.rung).inc()

@@ -6,7 +6,7 @@ import importlib
 import os
 import secrets
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,25 +15,34 @@ import structlog
 
 from channels.base import Accept, Acceptance, Channel, Resources
 from channels.inbound import Inbound
+from core import failpoints
 from core.clock import Clock
-from core.errors import ConfigError, StoreError
-from core.ids import AccountName, DeskName
+from core.errors import ConfigError, StoreUnavailable
+from core.ids import AccountName, ChannelName, DeskName
 from core.ports import Action, Responder
-from core.storage import Store
+from core.storage import Member, Store
 from core.store.mongo import MongoStore
+from hub.backfill import Backfill
+from hub.breaker import Breaker
 from hub.clock import SystemClock
 from hub.connectors.orders import ACTION, Orders
 from hub.connectors.sample_orders import SAMPLE_PATH
 from hub.content import Content, build_responders, load_content
 from hub.database import EmbeddedDatabase
+from hub.failpoints import read_failpoints
 from hub.holds import Holds
 from hub.inbox import Inbox
-from hub.lanes.local import GRACE_S, Lanes
-from hub.lanes.rings import Rings
+from hub.lanes.dispatch import Dispatch
+from hub.lanes.hints import Hints
+from hub.lanes.local import Lanes
+from hub.lanes.members import TAKES_TURNS, Members
+from hub.lanes.sweep import Sweep
+from hub.limits import SenderLimits
 from hub.mailbox import StoreMailbox
 from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Role, Settings
+from hub.spool.spool import Spool
 from hub.telemetry import LogNames, Metrics
 from hub.templating import Templates
 from hub.turns import Turns
@@ -42,14 +51,30 @@ log = structlog.get_logger(__name__)
 
 KNOWN_ACTIONS = frozenset({ACTION})
 """What `build_actions` offers to flows."""
+LISTENS: Mapping[Role, Callable[[str], bool]] = {
+    "all": lambda _: True,
+    "web": lambda channel: channel != "email",
+    "mail": lambda channel: channel == "email",
+    "worker": lambda _: False,
+}
+"""Which role polls, holds sockets or reads mailboxes for which channel."""
+CLOCK_EVERY_S = 30.0
+CLOCK_WARNED_S, CLOCK_REFUSED_S = 2.0, 60.0
+"""SEMANTICS section 10."""
 LISTEN_AGAIN_AFTER_S = 5.0
 DRAIN_WITHIN_S = 4.0
 """A stop waits this long for running turns; with the rest it ends within the ten seconds that an orchestrator gives."""
 
 
-def build_channels(settings: Settings, accept: Accept, mailbox: StoreMailbox, clock: Clock) -> dict[str, Channel]:
+def build_channels(
+    settings: Settings,
+    accept: Accept,
+    mailbox: StoreMailbox,
+    clock: Clock,
+    missed: Callable[[ChannelName, AccountName], None] = lambda _channel, _account: None,
+) -> dict[str, Channel]:
     """Build every account that is set up; a platform's library is imported only where an account uses it."""
-    resources = Resources(clock=clock, accept=accept, public_url=settings.origin, mailbox=mailbox)
+    resources = Resources(clock=clock, accept=accept, public_url=settings.origin, mailbox=mailbox, missed=missed)
     channels: dict[str, Channel] = {}
     for plan in settings.accounts:
         if plan.settings is not None:
@@ -72,6 +97,7 @@ class App:
     role: Role
     store: Store
     database: EmbeddedDatabase | None
+    clock: Clock
     metrics: Metrics
     content: Content
     session: aiohttp.ClientSession
@@ -79,29 +105,40 @@ class App:
     inbox: Inbox
     holds: Holds
     records: Records
+    members: Members
     lanes: Lanes | None
-    rings: Rings | None
+    sweep: Sweep | None
+    hints: Hints | None
+    dispatch: Dispatch
+    backfill: Backfill
     ready: bool = False
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Take up what was left behind, then open the inbox: nothing new may overtake it."""
         self._say_what_is_off()
-        if self.lanes is not None:
-            with contextlib.suppress(StoreError):  # the regular sweep tries again
-                await self.lanes.sweep(everything=True)
-        self.inbox.open()
-        if self.rings is not None:
-            await self.rings.start()
-        if self.lanes is not None:
+        await self.inbox.start(self._take_up)
+        self._go(self.members.keep())
+        self._go(_watch_clock(self.store, self.metrics))
+        if self.hints is not None:
+            await self.hints.start()
+        if self.sweep is not None:
             self._go(self.holds.keep())
-            self._go(self.lanes.keep_sweeping())
-            if self.rings is not None:
-                self._go(self.rings.listen(self.lanes.sweep_now))
-        if self.role != "worker":
-            for key, channel in self.channels.items():
+            self._go(self.holds.move())
+            self._go(self.sweep.keep())
+            if self.hints is not None:
+                self._go(self.hints.follow(lambda: self.members.mine, self.dispatch.hear))
+        self._go(self.backfill.keep())
+        for key, channel in self.channels.items():
+            if LISTENS[self.role](channel.name):
                 self._go(self._listen(key, channel))
         self.ready = True
+
+    async def _take_up(self) -> None:
+        await self.store.prepare()
+        await self.members.join()
+        if self.sweep is not None:
+            await self.sweep.once(everything=True)
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something for as long as the hub lives; should it end by itself with an error, say so."""
@@ -142,11 +179,12 @@ class App:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.rings is not None:
-            await self.rings.close()
+        if self.hints is not None:
+            await self.hints.close()
         await self.records.drain()
         with contextlib.suppress(Exception):  # leases run out by themselves where the database is gone already
             await self.holds.close()
+            await self.members.leave()
         for channel in self.channels.values():
             await channel.close()
         await self.session.close()
@@ -160,17 +198,25 @@ async def build_app(settings: Settings, role: Role = "all", clock: Clock | None 
 
     Raises:
         ConfigError: something in the configuration or the content cannot work; the message says what to change.
-        StoreUnavailable: the database named by FRONTDESK_MONGO_URI does not answer.
+        StoreUnavailable: a worker's database does not answer; there is nothing that it could do.
     """
     clock = clock or SystemClock()
     metrics = Metrics()
+    if settings.failpoints:
+        failpoints.install(read_failpoints(settings.failpoints, settings.data / "failpoints.txt"))
     mind = asyncio.create_task(asyncio.to_thread(read_mind, settings, role))  # while the database starts
     database = None
     store: MongoStore | None = None
     try:
         database = await _start_database(settings, metrics)
         store = MongoStore(settings.database.uri or (database.uri if database else ""), settings.database.name, clock)
-        await store.prepare()
+        try:
+            await _check_clock(store, metrics)
+        except StoreUnavailable:
+            if role == "worker":
+                raise
+        if database is not None or role == "worker":
+            await store.prepare()  # the others start without their database, and the spool takes what comes
         if database is not None:
             await store.release_all()  # nobody else can reach our own database: leases in it are a dead process's
         return assemble(settings, role, await mind, store, clock, metrics, database)
@@ -200,9 +246,33 @@ def read_mind(settings: Settings, role: Role) -> Mind:
     content = load_content(settings.content)
     if unknown := content.actions - KNOWN_ACTIONS:
         raise ConfigError(f"a flow uses {', '.join(sorted(unknown))}; there are {', '.join(sorted(KNOWN_ACTIONS))}")
-    if role == "web":
+    if role not in TAKES_TURNS:
         return Mind(content, {})
     return Mind(content, build_responders(content, settings.desks, settings.data / "models"))
+
+
+async def _check_clock(store: MongoStore, metrics: Metrics) -> None:
+    """Compare our clock with the database's: signatures carry times, and a wrong clock would refuse every webhook.
+
+    Raises:
+        ConfigError: they are more than a minute apart.
+    """
+    skew_s = await store.clock_skew_s()
+    metrics.clock_skew.set(skew_s)
+    if abs(skew_s) > CLOCK_REFUSED_S:
+        raise ConfigError(
+            f"this machine's clock is {skew_s:+.0f} s from the database's: set both by NTP; signed requests would fail"
+        )
+    if abs(skew_s) > CLOCK_WARNED_S:
+        log.warning("clock_skew", seconds=round(skew_s, 1), fix="set the clocks of both machines by NTP")
+
+
+async def _watch_clock(store: Store, metrics: Metrics) -> None:
+    """Go on comparing, until cancelled."""
+    while isinstance(store, MongoStore):
+        await asyncio.sleep(CLOCK_EVERY_S)
+        with contextlib.suppress(StoreUnavailable):
+            metrics.clock_skew.set(await store.clock_skew_s())
 
 
 async def _start_database(settings: Settings, metrics: Metrics) -> EmbeddedDatabase | None:
@@ -226,22 +296,36 @@ def assemble(
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     session = aiohttp.ClientSession()
     door = _Door()
-    channels = build_channels(settings, door.accept, StoreMailbox(store, clock), clock)
-    holds, records = Holds(store, worker, clock, metrics), Records(store)
-    lanes = None
-    if role != "web":
-        grace_s = GRACE_S if role == "all" else 0.0
+    channels = build_channels(settings, door.accept, StoreMailbox(store, clock), clock, door.missed)
+    members = Members(store, Member(worker, role, settings.node), clock, metrics)
+    holds, records = Holds(store, worker, clock, metrics, settings.node, members.keeps), Records(store)
+    lanes, sweep = None, None
+    hints = Hints(settings.nats_url, metrics) if settings.nats_url else None
+    if role in TAKES_TURNS:
         lanes = _build_lanes(
-            settings, store, clock, metrics, holds, records, channels, mind.responders, session, grace_s
+            settings, store, clock, metrics, holds, records, channels, mind.responders, session, members
         )
-    rings = Rings(settings.nats_url) if settings.nats_url else None
-    offer = lanes.offer if role == "all" and lanes is not None else rings.ring if rings is not None else None
-    door.inbox = Inbox(store, worker, clock, metrics, channels, offer)
+        sweep = Sweep(store, holds, lanes, clock, metrics, members, hinted=hints is not None)
+    dispatch = Dispatch(members, lanes, hints)
+    if lanes is not None and sweep is not None:
+        lanes.call = dispatch.call
+        members.changed = _both(holds.give_back_soon, sweep.now)
+    spool = None if role == "worker" else Spool(settings.spool_folder, worker, settings.spool.max_bytes, metrics)
+    door.inbox = Inbox(store, worker, clock, metrics, channels, dispatch.offer, spool)
+    door.backfill = Backfill(
+        channels,
+        store,
+        door.accept,
+        clock,
+        metrics,
+        is_ours=lambda key: lanes is not None and (members.is_alone or members.owns(key)),
+    )
     return App(
         settings=settings,
         role=role,
         store=store,
         database=database,
+        clock=clock,
         metrics=metrics,
         content=mind.content,
         session=session,
@@ -249,8 +333,12 @@ def assemble(
         inbox=door.inbox,
         holds=holds,
         records=records,
+        members=members,
         lanes=lanes,
-        rings=rings,
+        sweep=sweep,
+        hints=hints,
+        dispatch=dispatch,
+        backfill=door.backfill,
     )
 
 
@@ -264,12 +352,22 @@ def _build_lanes(
     channels: Mapping[str, Channel],
     responders: Mapping[DeskName, Responder],
     session: aiohttp.ClientSession,
-    grace_s: float,
+    members: Members,
 ) -> Lanes:
     """Build what takes turns and sends."""
     names = LogNames(settings.log_key)
     actions = build_actions(settings, session)
-    outbox = Outbox(store, holds, records, clock, metrics, names, channels, settings.outgoing.absence_proven_after_s)
+    outbox = Outbox(
+        store,
+        holds,
+        records,
+        clock,
+        metrics,
+        names,
+        channels,
+        settings.outgoing.absence_proven_after_s,
+        settings.limits.pace_factor,
+    )
     turns = Turns(
         store=store,
         holds=holds,
@@ -294,14 +392,28 @@ def _build_lanes(
         clock=clock,
         metrics=metrics,
         names=names,
-        grace_s=grace_s,
+        place=members,
+        limits=SenderLimits(settings.limits, clock, metrics),
+        breaker=Breaker(clock, metrics),
     )
 
 
+def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        first()
+        second()
+
+    return call
+
+
 class _Door:
-    """Lets channels be built before the inbox that needs to know them."""
+    """Lets channels be built before the inbox and the backfill that need to know them."""
 
     inbox: Inbox
+    backfill: Backfill
+
+    def missed(self, channel: ChannelName, account: AccountName) -> None:
+        self.backfill.missed(channel, account)
 
     async def accept(self, inbound: Inbound) -> Acceptance:
         return await self.inbox.accept(inbound)

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
-from channels.base import Channel, Finding
+from channels.base import Channel, Finding, Gap, Look, nothing_missed
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from core.clock import Clock
 from core.conversation import ActionResult, ActionWanted, Conversation, Trace, Turn
@@ -24,16 +24,21 @@ from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.holds import Holds
 from hub.inbox import ACKNOWLEDGED_FIRST_S, Inbox
-from hub.lanes.local import GRACE_S, Lanes
+from hub.lanes.local import ALONE, Lanes, Place
+from hub.lanes.sweep import Sweep
+from hub.limits import SenderLimits
 from hub.outbox import Outbox
 from hub.records import Records
-from hub.settings import Desk
+from hub.settings import Desk, Limits
 from hub.telemetry import LogNames, Metrics
 from hub.turns import Turns
 
 ACCOUNT = "fake:one"
 FAKE, ONE = ChannelName("fake"), AccountName("one")
 DESK = Desk(name=DeskName("support"), accounts=(ACCOUNT,))
+
+
+NO_LIMITS = Limits(turns_per_min=1e6, turns_burst=1_000_000)
 
 
 @dataclass
@@ -135,6 +140,9 @@ class FakeChannel:
     async def check(self) -> list[Finding]:
         return []
 
+    def catch_up(self, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
+        return nothing_missed()
+
     async def close(self) -> None:
         return
 
@@ -203,6 +211,7 @@ class Bench:
     holds: Holds
     records: Records
     lanes: Lanes
+    sweep: Sweep
     outbox: Outbox
     metrics: Metrics
     pauses: list[float]
@@ -240,7 +249,9 @@ def build_bench(
     responder: FakeResponder | None = None,
     worker: str = "w1",
     absence_proven_after_s: float = 0.0,
-    grace_s: float = GRACE_S,
+    place: Place = ALONE,
+    limits: Limits | None = None,
+    hinted: bool = True,
 ) -> Bench:
     """Build a hub of fakes."""
     clock = clock or SystemClock()
@@ -283,8 +294,12 @@ def build_bench(
         metrics=metrics,
         names=names,
         pause=pause,
-        grace_s=grace_s,
+        place=place,
+        limits=SenderLimits(limits or NO_LIMITS, clock, metrics),
     )
+    sweep = Sweep(store, holds, lanes, clock, metrics, place, hinted)
     inbox = Inbox(store, worker, clock, metrics, channels, lanes.offer)
     inbox.open()
-    return Bench(clock, store, channel, responder, inbox, holds, records, lanes, outbox, metrics, pauses, actions)
+    return Bench(
+        clock, store, channel, responder, inbox, holds, records, lanes, sweep, outbox, metrics, pauses, actions
+    )

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from core.errors import ConfigError, StoreUnavailable
-from hub.cli import chat, check, dead_letters, doctor, holds, replay, schema, serve
+from hub.cli import chat, check, dead_letters, doctor, emulate, holds, replay, schema, serve, spool
 
 app = typer.Typer(
     help="One support bot behind every channel.",
@@ -19,8 +19,10 @@ app.command()(replay.replay)
 app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(schema.schema)
+app.command()(emulate.emulate)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(holds.app, name="holds")
+app.add_typer(spool.app, name="spool")
 
 
 def run() -> None:

@@ -73,7 +73,7 @@ async def _replay(settings: Settings, name: str, body: bytes, headers: dict[str,
     channel = account_for_replay(settings, name, clock)
     inbound = Inbound(ChannelName(name), channel.account, body, clock.now(), headers)
     key = channel.identify(inbound)
-    _print("delivery", {"primary": key.primary, "second": key.second, "order": key.order})
+    _print("delivery", {"primary": key.primary, "order": key.order})
     try:
         events = channel.normalize(inbound)
     except MalformedPayload as error:

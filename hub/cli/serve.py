@@ -1,6 +1,7 @@
 """`frontdesk serve`: run the hub."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -37,5 +38,6 @@ async def _serve(settings: Settings, role: Role) -> None:
     from hub.wiring import build_app
 
     app = await build_app(settings, role)
-    console.print(f"[bold]Frontdesk[/bold] ({role}) on [link]{settings.origin}[/link]")
+    with suppress(OSError):  # a full log disk ends no hub
+        console.print(f"[bold]Frontdesk[/bold] ({role}) on [link]{settings.origin}[/link]")
     await run_server(app)

@@ -72,12 +72,12 @@ async def test_a_question_to_one_web_process_is_answered_once_through_the_other(
     assert [len(texts) for texts, _ in results] == [1] * 8
 
 
-async def test_a_ring_over_nats_saves_the_wait_for_the_sweep(tmp_path: Path, http: aiohttp.ClientSession) -> None:
-    with running_nats() as url, cluster(tmp_path, FRONTDESK_NATS_URL=url) as webs:
+async def test_a_hint_over_nats_saves_the_wait_for_the_sweep(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    with running_nats(tmp_path / "nats") as url, cluster(tmp_path, FRONTDESK_NATS_URL=url) as webs:
         await ask(http, webs, 0)
         results = [await ask(http, webs, number) for number in range(6)]
     assert [len(texts) for texts, _ in results] == [1] * 6
-    print("seconds from question to answer with rings:", [round(seconds, 2) for _, seconds in results])
+    print("seconds from question to answer with hints:", [round(seconds, 2) for _, seconds in results])
 
 
 async def test_nats_that_is_away_costs_seconds_and_no_message(tmp_path: Path, http: aiohttp.ClientSession) -> None:

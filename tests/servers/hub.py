@@ -38,8 +38,8 @@ class Hub:
     def log_file(self) -> Path:
         return self.folder / "hub.log"
 
-    def start(self) -> "Hub":
-        """Start the process and wait until it is ready."""
+    def start(self, **more: str) -> "Hub":
+        """Start the process, with more in its environment if need be, and wait until it is ready."""
         secantus_command()
         self.folder.mkdir(parents=True, exist_ok=True)
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -52,7 +52,7 @@ class Hub:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "hub", "serve", "--role", self.role],
                 cwd=PROJECT,
-                env=inherited | own | dict(self.environment),
+                env=inherited | own | dict(self.environment) | more,
                 stdout=log,
                 stderr=log,
             )

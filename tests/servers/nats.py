@@ -22,11 +22,13 @@ def nats_command() -> str:
 
 
 @contextmanager
-def running_nats(port: int | None = None) -> Iterator[str]:
-    """Run a server while the block lasts; yields its URL."""
+def running_nats(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Run a server with JetStream while the block lasts; yields its URL."""
     port = port or free_port()
     process = subprocess.Popen(
-        [nats_command(), "-a", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [nats_command(), "-js", "-sd", str(folder), "-a", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         wait_for_port(port, process)

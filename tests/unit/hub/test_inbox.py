@@ -53,7 +53,7 @@ async def test_an_oversized_payload_is_kept_in_part_and_never_read() -> None:
 
 async def test_a_payload_is_journaled_as_it_came() -> None:
     bench = build_bench()
-    bench.inbox._offer = None
+    bench.inbox._offer = lambda *_: None
     raw = b"\x00\xff\xfe not text at all"
     await bench.inbox.accept(
         Inbound(bench.channel.name, bench.channel.account, raw, bench.clock.now(), {"content-type": "x/y"})
@@ -65,7 +65,7 @@ async def test_a_payload_is_journaled_as_it_came() -> None:
 
 async def test_arrivals_are_numbered_in_order() -> None:
     bench = build_bench()
-    bench.inbox._offer = None
+    bench.inbox._offer = lambda *_: None
     for name in "abc":
         await bench.receive(name)
     entries = await bench.store.open_inbox(bench.clock.now(), 0, 10)

@@ -140,7 +140,7 @@ async def test_a_dead_letter_that_is_replayed_is_answered() -> None:
     await bench.receive("1", "boom")
     await bench.settle()
     assert await bench.store.revive("fake:1", InboxState.READY)
-    await bench.lanes.sweep(everything=True)
+    await bench.sweep.once(everything=True)
     await bench.settle()
     assert [text for _, text in bench.channel.sent] == ["trouble", "boom"]
     assert await bench.state_of("1") == "done"
@@ -183,14 +183,14 @@ async def test_what_a_dead_process_left_behind_is_taken_up_in_order() -> None:
     clock = SystemClock()
     store = MemoryStore(clock)
     before = build_bench(store=store, clock=clock, worker="dead")
-    before.inbox._offer = None  # it dies between accepting and working
+    before.inbox._offer = lambda *_: None  # it dies between accepting and working
     for number in range(5):
         await before.receive(f"{number}", f"text {number}")
     after = build_bench(store=store, clock=clock, worker="next")
-    await after.lanes.sweep(everything=True)
+    await after.sweep.once(everything=True)
     await after.settle()
     assert [text for _, text in after.channel.sent] == [f"text {number}" for number in range(5)]
-    await after.lanes.sweep(everything=True)
+    await after.sweep.once(everything=True)
     await after.settle()
     assert len(after.channel.sent) == 5
 
@@ -199,7 +199,7 @@ async def test_a_turn_whose_mark_was_lost_is_not_taken_twice(bench: Bench) -> No
     await bench.receive("1")
     await bench.settle()
     bench.store._inbox["fake:1"] = bench.store._inbox["fake:1"].model_copy(update={"state": InboxState.RECEIVED})  # type: ignore[attr-defined]
-    await bench.lanes.sweep(everything=True)
+    await bench.sweep.once(everything=True)
     await bench.settle()
     assert len(bench.channel.sent) == 1
     assert await bench.state_of("1") == "done"
@@ -207,25 +207,15 @@ async def test_a_turn_whose_mark_was_lost_is_not_taken_twice(bench: Bench) -> No
 
 async def test_a_message_that_ended_the_process_three_times_is_dead_without_a_fourth_run(bench: Bench) -> None:
     """F024: claims without an outcome are counted before the run."""
-    bench.inbox._offer = None
+    bench.inbox._offer = lambda *_: None
     await bench.receive("1")
     await bench.store.mark_inbox([InboxMark(id="fake:1", state=InboxState.READY, crashes=3)])
-    await bench.lanes.sweep(everything=True)
+    await bench.store.acquire([T1], "dead", 0.0)
+    await bench.sweep.once(everything=True)
     await bench.settle()
     assert await bench.state_of("1") == "dead"
     assert bench.responder.heard == []
     assert [text for _, text in bench.channel.sent] == ["trouble"]
-
-
-async def test_where_rows_are_only_swept_a_held_conversation_is_left_to_its_holder() -> None:
-    bench = build_bench(grace_s=0.0)
-    bench.inbox._offer = None
-    await bench.store.acquire([T1], "somebody else", LEASE_S)
-    await bench.receive("1")
-    await bench.lanes.sweep(everything=True)
-    await bench.settle()
-    assert bench.channel.sent == []
-    assert await bench.state_of("1") == "received", "the next sweep brings it back"
 
 
 async def test_where_rows_are_offered_they_wait_for_the_lease_and_keep_their_order(bench: Bench) -> None:
@@ -325,10 +315,10 @@ async def test_a_burial_that_is_interrupted_is_done_again_and_people_take_over(f
 
 
 async def test_trouble_with_the_database_is_not_counted_against_a_message(frail: Bench) -> None:
-    frail.inbox._offer = None
+    frail.inbox._offer = lambda *_: None
     await frail.receive("1")
     fail(frail, "save", 4)
-    await frail.lanes.sweep(everything=True)
+    await frail.sweep.once(everything=True)
     await frail.settle(timeout_s=20)
     assert await frail.state_of("1") == "done"
     assert [text for _, text in frail.channel.sent] == ["hello"]
@@ -395,13 +385,13 @@ async def test_a_message_that_is_ignored_leaves_no_conversation_behind(bench: Be
 async def test_rows_that_cannot_be_worked_on_do_not_stand_in_the_way(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.lanes.local.SWEEP_ROWS", 3)
-    bench.inbox._offer = None
+    monkeypatch.setattr("hub.lanes.sweep.SWEEP_ROWS", 3)
+    bench.inbox._offer = lambda *_: None
     off = {"channel": "fake", "account": "off", "body": b"{}", "node": "n", "n": 0}
     rows = [InboxRow.model_validate(off | {"id": f"off{n}", "received_at": bench.clock.now()}) for n in range(10)]
     await bench.store.insert_inbox(rows)
     await bench.receive("1")
-    await bench.lanes.sweep(everything=True)
+    await bench.sweep.once(everything=True)
     await bench.settle()
     assert [text for _, text in bench.channel.sent] == ["hello"]
 
@@ -433,11 +423,11 @@ async def test_a_stop_does_not_wait_for_what_only_waits(bench: Bench) -> None:
 
 
 async def test_a_row_that_waits_is_not_swept_before_its_time(bench: Bench) -> None:
-    bench.inbox._offer = None
+    bench.inbox._offer = lambda *_: None
     await bench.receive("1")
     later = bench.clock.now() + timedelta(hours=1)
     await bench.store.mark_inbox([InboxMark(id="fake:1", state=InboxState.READY, not_before=later)])
-    await bench.lanes.sweep(everything=True)
+    await bench.sweep.once(everything=True)
     await bench.settle()
     assert bench.channel.sent == []
 
@@ -462,8 +452,8 @@ async def test_a_plan_that_does_not_fit_waits_for_the_line(bench: Bench) -> None
 
 
 async def test_a_sweep_that_breaks_does_not_end_the_sweeping(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.lanes.local.SWEEP_EVERY_S", 0.01)
-    bench.inbox._offer = None
+    monkeypatch.setattr("hub.lanes.sweep.SWEEP_EVERY_S", 0.01)
+    bench.inbox._offer = lambda *_: None
     await bench.receive("1")
     healthy, broken = bench.store.open_inbox, iter([ValueError("a document nobody can read"), None])
 
@@ -473,7 +463,7 @@ async def test_a_sweep_that_breaks_does_not_end_the_sweeping(bench: Bench, monke
         return await healthy(LATER, skip, limit)
 
     bench.store.open_inbox = open_inbox  # type: ignore[method-assign]
-    sweeping = asyncio.create_task(bench.lanes.keep_sweeping())
+    sweeping = asyncio.create_task(bench.sweep.keep())
     while not bench.channel.sent:
         await asyncio.sleep(0.005)
     sweeping.cancel()

@@ -130,7 +130,7 @@ async def test_a_row_found_in_sending_is_in_doubt_and_never_queued() -> None:
     sending = out_row("o1", SendState.SENDING, started_at=bench.clock.now())
     await bench.store.save([Save(state, (sending,), lease.fence, lease.rev, bench.clock.now())])
     await asyncio.sleep(0.01)
-    await bench.lanes.sweep(everything=True)
+    await bench.sweep.once(everything=True)
     await bench.settle()
     assert [name for name, _ in bench.channel.sent] == ["fake:one:elsewhere"]
     assert [line.id for line in await bench.store.held_lines(10)] == ["o1"]
@@ -147,7 +147,7 @@ async def test_a_reply_planned_before_a_person_took_over_is_cancelled() -> None:
     rows = (out_row("o1", created_at=bench.clock.now()), out_row("o2", created_at=bench.clock.now(), epoch=1))
     await bench.store.save([Save(owned, rows, lease.fence, lease.rev, bench.clock.now())])
     await asyncio.sleep(0.01)
-    await bench.lanes.sweep(everything=True)
+    await bench.sweep.once(everything=True)
     await bench.settle()
     states = {line.id: line.state for line in await bench.store.transcript(T1, 0, 10)}
     assert states == {"o1": "cancelled", "o2": "sent"}
@@ -159,7 +159,7 @@ async def test_a_reply_that_is_a_day_old_is_not_sent() -> None:
     old = out_row("o1", created_at=bench.clock.now() - timedelta(hours=25))
     await bench.store.save([Save(build_conversation(), (old,), lease.fence, lease.rev, bench.clock.now())])
     await asyncio.sleep(0.01)
-    await bench.lanes.sweep(everything=True)
+    await bench.sweep.once(everything=True)
     assert await said(bench) == []
     assert await state_of_reply(bench) == "cancelled"
 
@@ -280,7 +280,7 @@ async def test_a_reply_of_an_account_that_is_switched_off_waits_and_is_not_doubt
     off = build_bench(store=bench.store, worker="off")
     off.outbox.channels = {}
     off.lanes._channels = {}
-    await off.lanes.sweep(everything=True)
+    await off.sweep.once(everything=True)
     await off.settle()
     found = await bench.store.load(T1)
     assert found is not None

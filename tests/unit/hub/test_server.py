@@ -59,15 +59,29 @@ async def test_health_tells_nothing_but_that_it_lives(client: TestClient) -> Non
     assert (answer.status, await answer.json()) == (200, {"status": "alive"})
 
 
-async def test_readiness_follows_the_database_and_the_stop(client: TestClient, app: App) -> None:
-    """Row 223: without its database a hub is alive and not ready."""
-    assert (await client.get("/readyz")).status == 200
+async def readiness(client: TestClient) -> tuple[int, dict[str, str]]:
+    answer = await client.get("/readyz")
+    return answer.status, await answer.json()
+
+
+async def test_readiness_says_whether_a_message_could_be_accepted_and_by_what(client: TestClient, app: App) -> None:
+    """Row 223, F035: ready while the database or the spool takes payloads; alive without either."""
+    spool = app.inbox.spool
+    assert spool is not None
+    assert await readiness(client) == (200, {"status": "ready"})
     app.store.dead = True  # type: ignore[attr-defined]
-    assert (await client.get("/readyz")).status == 503
+    assert await readiness(client) == (200, {"status": "ready", "database": "away, payloads go to the spool"})
+    spool.problem = "No space left on device"
+    broken = {"spool": "cannot write: No space left on device"}
+    assert await readiness(client) == (503, {"status": "database does not answer"} | broken)
     assert (await client.get("/healthz")).status == 200
     app.store.dead = False  # type: ignore[attr-defined]
+    assert await readiness(client) == (200, {"status": "ready"} | broken)
+
+
+async def test_a_hub_that_starts_or_stops_is_not_ready(client: TestClient, app: App) -> None:
     app.ready = False
-    assert (await client.get("/readyz")).status == 503
+    assert await readiness(client) == (503, {"status": "starting or stopping"})
 
 
 async def test_metrics_are_served_in_the_text_format(client: TestClient) -> None:

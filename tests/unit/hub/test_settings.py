@@ -79,6 +79,12 @@ def test_the_environment_wins_over_the_file(folder: Path) -> None:
         ("desks: {a: {accounts: [web:x]}}\nacounts: {}", "unknown key acounts"),
         ("desks: {a: {accounts: [web:x]}}\naccounts: {web:y: {}}", "web:y belong to no desk"),
         ("desks: {a: {accounts: [web:x]}}\nserver: {port: 99999}", "port: Input should be less than"),
+        (
+            "desks: {a: {accounts: [web:x]}}\nserver: {trusted_proxies: [10.0.0.1/8]}",
+            "has host bits set|valid IPv4 network",
+        ),
+        ("desks: {a: {accounts: [web:x]}}\nlimits: {turns_per_min: 0}", "turns_per_min: Input should be greater"),
+        ("desks: {a: {accounts: [web:x]}}\nlimits: {turns: 5}", "turns: Extra inputs"),
     ],
 )
 def test_a_mistake_in_the_file_is_told_with_its_place(folder: Path, text: str, message: str) -> None:
@@ -104,3 +110,28 @@ def test_an_error_does_not_repeat_a_secret(folder: Path) -> None:
             FRONTDESK_TELEGRAM_SUPPORT_WEBHOOK_SECRET="not allowed: very-secret!",
         )
     assert "very-secret" not in str(caught.value)
+
+
+def test_proxies_and_limits_are_read_and_the_environment_wins(folder: Path) -> None:
+    text = """
+desks: {a: {accounts: [web:x]}}
+server: {trusted_proxies: [10.0.0.0/8]}
+limits: {turns_burst: 5}
+"""
+    plain = read(folder, text)
+    assert [str(network) for network in plain.server.trusted_proxies] == ["10.0.0.0/8"]
+    assert (plain.limits.turns_burst, plain.limits.mails_per_hour) == (5, 20.0)
+    changed = read(
+        folder,
+        text,
+        FRONTDESK_TRUSTED_PROXIES="[172.16.0.0/12, 2001:db8::/32]",
+        FRONTDESK_LIMITS="{mails_per_hour: 5, pace_factor: 2}",
+    )
+    assert changed.limits.model_dump(include={"turns_burst", "mails_per_hour", "pace_factor"}) == {
+        "turns_burst": 5,
+        "mails_per_hour": 5.0,
+        "pace_factor": 2.0,
+    }
+    with pytest.raises(ConfigError, match="FRONTDESK_LIMITS: a mapping"):
+        read(folder, FRONTDESK_LIMITS="20")
+    assert [str(network) for network in changed.server.trusted_proxies] == ["172.16.0.0/12", "2001:db8::/32"]

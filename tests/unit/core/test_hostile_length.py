@@ -1,0 +1,47 @@
+"""F085: no text makes the bot think for ever; its cost grows with its length, not with its square."""
+
+import time
+
+import pytest
+
+from core.dialogue.choices import FILLER, NUMBER
+from core.dialogue.hearing import TYPED_COMMAND
+from core.nlu.entities import EntityFinder, EntityPattern
+from core.nlu.features import counted
+from hub.content import load_content
+from tests.shared_files import PROJECT
+
+CONTENT = load_content(PROJECT / "config" / "content")
+LENGTH = 30_000
+AT_MOST_S = 2.0
+"""Of processor time; what backtracks takes minutes."""
+TEXTS = {
+    "one letter": "a" * LENGTH,
+    "one letter and the wrong end": "a" * LENGTH + "!",
+    "almost addresses": "a@" * (LENGTH // 2),
+    "an address without end": "a" * 60 + "@" + "a." * (LENGTH // 2),
+    "dots": "." * LENGTH,
+    "almost order numbers": "A-1" * (LENGTH // 3),
+    "digits": "1" * LENGTH,
+    "blanks": " " * LENGTH + "x",
+    "line ends": "\n" * LENGTH + "x",
+    "a number and blanks": "1" + " " * LENGTH + "x",
+    "a word of number and blanks": "option" + " " * LENGTH + "x",
+    "apostrophes": "a'" * (LENGTH // 2),
+    "a command": "/" + "a " * (LENGTH // 2),
+    "marks": "a" + "\u0301" * LENGTH,
+    "ligatures": "\ufdfa" * LENGTH,
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_reading_a_text_is_bounded(name: str) -> None:
+    text = TEXTS[name]
+    finder = EntityFinder([EntityPattern.model_validate(kind.model_dump()) for kind in CONTENT.entities])
+    started = time.process_time()
+    finder.find(text)
+    counted(text[:4000])
+    FILLER.sub(" ", text)
+    for pattern in (NUMBER, TYPED_COMMAND):
+        pattern.fullmatch(text.strip())
+    assert time.process_time() - started < AT_MOST_S
