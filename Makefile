@@ -1,16 +1,23 @@
 # make run    the hub with its embedded database, web chat and sample orders; nothing else is needed
+# make emulate  stand-ins of Slack, Telegram, WhatsApp and mail to develop against, without accounts
 # make test   everything: style, types, boundaries, unit, corpus, integration, browser and crash tests
 # make quick  the tests that need no server, in seconds
+# make faults the fault campaign: crash matrix, outages, mutants, every row of the fault plan
+# make faults-long  the same with 100 seeds, three minutes of outage, a thousand webhooks a hundred times
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+FIGURES := $(CURDIR)/tests/.figures.jsonl
 MARKED := -p no:cacheprovider --timeout 300
 
-.PHONY: run setup setup-test servers test quick style unit marked bench lock image clean
+.PHONY: run emulate setup setup-test servers test quick style unit marked faults faults-long bench lock image clean
 
 run: setup
 	@exec $(BIN)/frontdesk serve
+
+emulate: setup
+	@exec $(BIN)/frontdesk emulate
 
 setup: $(VENV)/.trial
 setup-test: $(VENV)/.development
@@ -48,7 +55,17 @@ quick: setup-test
 
 marked: servers
 	$(BIN)/python -m pytest -q $(MARKED) -m corpus tests/corpus
-	$(BIN)/python -m pytest -q $(MARKED) -m "integration or e2e or faults" tests
+	$(BIN)/python -m pytest -q $(MARKED) -m "integration or e2e or (faults and not campaign)" tests
+
+faults: servers
+	@rm -f $(FIGURES)
+	FRONTDESK_FAULT_FIGURES=$(FIGURES) $(BIN)/python -m pytest -q -n 3 --dist worksteal -p no:cacheprovider --timeout 900 -m "faults or campaign" tests/faults
+	$(BIN)/python -m tests.faults.report $(FIGURES)
+
+faults-long: export FRONTDESK_FAULT_SEEDS = 100
+faults-long: export FRONTDESK_FAULT_OUTAGE_S = 180
+faults-long: export FRONTDESK_FAULT_COPIES_OF = 1000
+faults-long: faults
 
 bench: servers
 	$(BIN)/python -m tests.bench

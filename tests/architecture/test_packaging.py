@@ -145,10 +145,13 @@ def takes_no_value(words: list[str]) -> list[str]:
 # Compose
 
 
-def test_two_processes_of_each_kind_stand_behind_a_proxy() -> None:
+def test_two_webs_a_mail_process_and_three_workers_stand_behind_a_proxy() -> None:
     roles = [tuple(service["command"]) for service in hub_services().values()]
     assert roles.count(("serve", "--role", "web")) == 2
-    assert roles.count(("serve", "--role", "worker")) == 2
+    assert roles.count(("serve", "--role", "worker")) == 3
+    assert roles.count(("serve", "--role", "mail")) == 1
+    nodes = [service["environment"].get("FRONTDESK_NODE") for service in hub_services().values()]
+    assert len(set(nodes)) == len(nodes), "a node's name belongs to one process"
     published = [name for name, service in compose()["services"].items() if "ports" in service]
     assert published == ["proxy"]
 

@@ -52,6 +52,7 @@ def hub_process(folder: Path, api_url: str) -> Iterator[tuple[str, int]]:
         "FRONTDESK_SLACK_ACME_BOT_TOKEN": "xoxb-bench",
         "FRONTDESK_SLACK_ACME_SIGNING_SECRET": SECRET,
         "FRONTDESK_SLACK_ACME_API_URL": api_url,
+        "FRONTDESK_LIMITS": "{turns_per_min: 1000000, turns_burst: 100000, pace_factor: 1000}",
         "FRONTDESK_LOG_LEVEL": os.environ.get("FRONTDESK_LOG_LEVEL", "INFO"),
     }
     hub = Hub(folder, environment).start()

@@ -118,7 +118,7 @@ async def one_by_one(sender: Sender, people: int, messages: int, pause_s: float)
     return timings
 
 
-async def saturate(sender: Sender, people: int, messages: int) -> tuple[float, list[Timing]]:
+async def saturate(sender: Sender, people: int, messages: int, first_person: int = 1000) -> tuple[float, list[Timing]]:
     """Full load: every person writes again as soon as answered; returns the seconds it took."""
     timings: list[Timing] = []
     left = messages
@@ -130,5 +130,5 @@ async def saturate(sender: Sender, people: int, messages: int) -> tuple[float, l
             timings.append(await sender.ask(number))
 
     started = time.perf_counter()
-    await asyncio.gather(*(person(1000 + number) for number in range(people)))
+    await asyncio.gather(*(person(first_person + number) for number in range(people)))
     return time.perf_counter() - started, timings

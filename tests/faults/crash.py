@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hub.emulate.pace import Pace
 from tests.servers.hub import Hub
 from tests.standins.aftermath import MANY, opened_store, unfinished, until_quiet, unwritten
 from tests.standins.checker import PROMISES, Verdict, check
-from tests.standins.pace import Pace
 from tests.standins.people import Traffic
-from tests.standins.platforms import Platforms, running_platforms
+from tests.standins.platforms import QuickPlatforms, running_platforms
 
 PEOPLE_PER_CHANNEL = 8
 MESSAGES_PER_PERSON = 5
@@ -49,7 +49,7 @@ class Run:
     """A hub, its platforms and its people."""
 
     hub: Hub
-    platforms: Platforms
+    platforms: QuickPlatforms
     traffic: Traffic
     waiting_at_death: set[str] = field(default_factory=set)
     """Accepted and not answered when the hub died."""
@@ -76,17 +76,7 @@ class Run:
 
     async def settle(self, messages: int) -> "Outcome":
         """Wait until nothing is left to do, and look at what came of it."""
-        traffic = self.traffic
-        async with opened_store(self.hub.database_port) as store:
-            await until_quiet(store, lambda: len(traffic.accepted) == messages, QUIET_WITHIN_S)
-            await asyncio.sleep(SETTLED_S)
-            held = [traffic.of_event(line.event_id) for line in await store.held_lines(MANY)]
-            return Outcome(
-                check(traffic.attempted, traffic.accepted, traffic.answers(), held),
-                held,
-                await unfinished(store, traffic.events),
-                await unwritten(store, traffic.events),
-            )
+        return await judge(self.traffic, self.hub.database_port, messages)
 
     def report(self, held: list[str], started: float) -> str:
         """Sum a run up in one line."""
@@ -96,6 +86,23 @@ class Run:
             f"{self.accepted_at_death} accepted and {len(self.waiting_at_death)} of them unanswered at the end of the "
             f"first hub, {len(self.platforms.ledger)} sends, {sum(n - 1 for n in copies.values())} repeated, "
             f"{len(held)} held, {time.monotonic() - started:.1f} s"
+        )
+
+
+async def judge(traffic: Traffic, database_port: int, messages: int) -> Outcome:
+    """Wait until nothing is left to do, and look at what came of it."""
+    async with opened_store(database_port) as store:
+        await until_quiet(store, lambda: len(traffic.accepted) == messages, QUIET_WITHIN_S)
+        await asyncio.sleep(SETTLED_S)
+        held = [traffic.of_event(line.event_id) for line in await store.held_lines(MANY)]
+        for line in traffic.platforms.ledger:
+            if traffic.answered(line).asked is None:
+                print("answers nothing:", line)
+        return Outcome(
+            check(traffic.attempted, traffic.accepted, traffic.answers(), held),
+            held,
+            await unfinished(store, traffic.events),
+            await unwritten(store, traffic.events),
         )
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from hub.emulate.pace import Moment
 from tests.faults.crash import Run, running
 from tests.servers.hub import Hub
 from tests.shared_files import PROJECT
 from tests.standins.aftermath import opened_store, until_held
-from tests.standins.pace import Moment
 from tests.standins.people import QUESTION
 
 pytestmark = pytest.mark.faults
