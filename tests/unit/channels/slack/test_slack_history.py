@@ -288,3 +288,12 @@ async def test_the_channel_reads_its_own_history():
         await server.close()
     assert methods(slack) == ["auth.test"]
     assert json.dumps(slack.requests[0][2]) == '"Bearer xoxb-test"'
+
+
+async def test_only_so_many_people_are_remembered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("channels.slack.history.MAX_REMEMBERED", 1)
+    slack = FakeSlack(auth__test=US, conversations__open=DIRECT, conversations__history=page())
+    async with asking(slack) as asked:
+        await asked.looks(gap("U0ANNA"), gap("U0BERT"), gap("U0BERT"), gap("U0ANNA"))
+        await asked.looks(gap("U0ANNA"))
+    assert methods(slack).count("conversations.open") == 3
