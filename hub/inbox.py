@@ -33,8 +33,6 @@ GIVE_UP_AFTER_S = 2.0
 """A platform waits 3 s at most (Slack); past two seconds it is told to come again (SEMANTICS section 3)."""
 ACKNOWLEDGED_FIRST_S = 0.001
 """The turn begins this much after the row is durable: the platform counts the milliseconds until its answer."""
-READ_FIRST_BYTES = 64 * 1024
-"""A payload up to this size is read before it is durable, to know whose it is."""
 MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_MAIL_BYTES = 10 * 1024 * 1024
 KEPT_IN_QUARANTINE_BYTES = 64 * 1024
@@ -173,12 +171,12 @@ class Inbox:
         return self._with_conversation(row, channel, inbound)
 
     def _with_conversation(self, row: InboxRow, channel: Channel, inbound: Inbound) -> InboxRow:
-        """Name the conversation of what is small and cheap to read; a failure here is found again when it is handled.
+        """Name the conversation of what is read now; a failure here is found again when it is handled.
 
         Mail waits until it is durable: its parsers are the ones that a payload could kill a process with.
         """
         name = None
-        if inbound.channel not in READ_LATER and len(inbound.body) <= READ_FIRST_BYTES:
+        if inbound.channel not in READ_LATER:
             try:
                 events = channel.normalize(inbound)
             except Exception:  # noqa: BLE001  nothing about a payload may keep it from becoming durable

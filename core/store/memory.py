@@ -112,7 +112,7 @@ class MemoryStore:
         rows = [
             row
             for row in self._inbox.values()
-            if row.state is InboxState.RECEIVED and row.conversation_id is None
+            if row.state in OPEN_STATES and row.conversation_id is None
             if (row.channel, row.account) == (channel, account)
         ]
         return sorted(rows, key=lambda row: row.sort_key)[:limit]

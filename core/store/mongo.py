@@ -213,11 +213,13 @@ class MongoStore:
     @_translated
     async def unread_of(self, channel: str, account: str, limit: int) -> list[InboxRow]:
         """Return rows of an account of which nobody knows the conversation yet, oldest first."""
-        found = self._collection("inbox").find(
-            {"conversation_id": None, "state": str(InboxState.RECEIVED), "channel": channel, "account": account}
-        )
-        rows = [documents.inbox_row(row) async for row in found.sort("received_at", ASCENDING).limit(limit)]
-        return sorted(rows, key=lambda row: row.sort_key)
+        rows: list[InboxRow] = []
+        for state in OPEN_STATES:
+            found = self._collection("inbox").find(
+                {"conversation_id": None, "state": str(state), "channel": channel, "account": account}
+            )
+            rows += [documents.inbox_row(row) async for row in found.sort("received_at", ASCENDING).limit(limit)]
+        return sorted(rows, key=lambda row: row.sort_key)[:limit]
 
     @_translated
     async def open_of(self, ids: Sequence[ConversationId]) -> list[InboxRow]:
@@ -225,7 +227,7 @@ class MongoStore:
         found: list[InboxRow] = []
         mails = [name for name in ids if name.partition(":")[0] in READ_LATER]
         chats = [name for name in ids if name.partition(":")[0] not in READ_LATER]
-        for names, homes in ((chats, {"home": {"$in": chats}}), (mails, {})):
+        for names, homes in ((chats, {"home": {"$in": [*chats, None]}}), (mails, {})):  # None: older than that field
             for state in OPEN_STATES if names else ():
                 rows = self._collection("inbox").find({"conversation_id": {"$in": names}, "state": str(state)} | homes)
                 found += [documents.inbox_row(row) async for row in rows]

@@ -57,6 +57,18 @@ class StoreContract:
         results = await asyncio.gather(*(store.insert_inbox([row("k9")]) for _ in range(20)))
         assert sorted(result[0] for result in results) == [False] * 19 + [True]
 
+    async def test_open_rows_are_found_by_conversation_and_unread_ones_by_account(self, store: Store) -> None:
+        known = row("known").model_copy(update={"conversation_id": C1, "home": C1})
+        old = row("old").model_copy(update={"conversation_id": C1})
+        unread, counted, done = row("unread"), row("counted"), row("done")
+        await store.insert_inbox([known, old, unread, counted, done])
+        await store.mark_inbox([InboxMark(id="counted", state=InboxState.READY, crashes=1)])
+        await store.mark_inbox([InboxMark(id="done", state=InboxState.DONE)])
+        assert {found.id for found in await store.open_of([C1])} == {"known", "old"}
+        found = await store.unread_of(unread.channel, unread.account, 10)
+        assert {one.id for one in found} == {"unread", "counted"}
+        assert len(await store.unread_of(unread.channel, unread.account, 1)) == 1
+
     async def test_raw_bytes_come_back_as_they_went_in(self, store: Store) -> None:
         await store.insert_inbox([row("k1", headers={"content-type": "x"}, order="000012")])
         found = await store.find_inbox("k1")

@@ -223,3 +223,15 @@ async def test_rows_beyond_what_fits_into_memory_are_left_to_the_sweep_and_keep_
         await bench.sweep.once()
     assert not bench.lanes.is_behind
     assert [text for _, text in bench.channel.sent] == [f"text {number}" for number in range(10)]
+
+
+async def test_a_long_payload_is_found_by_the_owner_of_its_conversation() -> None:
+    """Whatever its size: what is not read before it is durable would have another home than its conversation."""
+    owner, other = two_processes()
+    text = "long " * 30_000
+    await other.receive("1", text)
+    await owner.settle()
+    assert [said for _, said in owner.channel.sent] == [text]
+    row = await owner.store.find_inbox("fake:1")
+    assert row is not None
+    assert (row.conversation_id, row.home) == (T1, T1)
