@@ -13,6 +13,7 @@ Which worker holds a READY row is told by the lease on its conversation, not by 
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from core.ids import ConversationId
 from core.model import AwareDatetime, Model
@@ -99,6 +100,10 @@ class InboxRow(Model):
     def sort_key(self) -> tuple[str, datetime, str, int, int]:
         """Order inside one conversation (SEMANTICS section 4)."""
         return (self.order or "", self.received_at, self.node, self.n, self.part)
+
+    def mark(self, state: InboxState, **changes: Any) -> "InboxMark":
+        """Return the change of this row to a state, with further fields of `InboxMark`."""
+        return InboxMark(id=self.id, home=self.home, state=state, **changes)
 
 
 class InboxMark(Model):

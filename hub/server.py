@@ -13,7 +13,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from core.errors import ConfigError, StoreUnavailable
 from core.failpoints import is_armed, reach
 from hub.callers import Callers
-from hub.clock import SystemClock
 from hub.connections import FirstHeaders
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.settings import CHANNELS
@@ -85,7 +84,7 @@ def _route_name(request: web.Request) -> str:
 
 def build_server(app: App) -> web.Application:
     """Mount everything this process serves."""
-    callers = Callers(app.settings.server, app.settings.limits, SystemClock(), app.metrics)
+    callers = Callers(app.settings.server, app.settings.limits, app.clock, app.metrics)
     server = web.Application(middlewares=[_guard, callers.middleware()], handler_args=REQUEST_LIMITS)
     pages = _Pages(app)
     server.router.add_get("/healthz", pages.health)
@@ -144,7 +143,7 @@ class _Pages:
 
 async def run_server(app: App) -> None:
     """Serve until SIGTERM or SIGINT, then stop in order: no new connections, no new messages, finish, give back."""
-    server, headers = build_server(app), FirstHeaders(SystemClock())
+    server, headers = build_server(app), FirstHeaders(app.clock)
     server.middlewares.insert(0, headers.middleware())
     runner = web.AppRunner(
         server,

@@ -15,7 +15,7 @@ from core.errors import StoreError, StoreRefused
 from core.events import ChoiceMade, CommandGiven, DeliveryStatusChanged, Event, MessageReceived
 from core.failpoints import reach
 from core.ids import DeskName, EventId, account_key, out_id
-from core.inbox import InboxMark, InboxRow, InboxState
+from core.inbox import InboxRow, InboxState
 from core.outbox import MAX_OUTBOX_ROWS, OutboxRow, SendState
 from core.ports import Action, Escape, Responder, Words
 from core.replies import Reply
@@ -208,11 +208,11 @@ class Turns:
         waiting = any(entry.inbox_id == row.id for entry in hold.open_rows)
         state = InboxState.HANDLED if waiting else InboxState.DONE
         if not (waiting and hold.open_rows[0].state is SendState.SENDING):  # the send that follows at once will mark it
-            self.records.mark(InboxMark(id=row.id, home=row.home, state=state))
+            self.records.mark(row.mark(state))
 
     def _ignore(self, row: InboxRow, reason: str) -> None:
         self.metrics.ignored.labels(row.channel, reason).inc()
-        self.records.mark(InboxMark(id=row.id, home=row.home, state=InboxState.IGNORED, reason=reason))
+        self.records.mark(row.mark(InboxState.IGNORED, reason=reason))
 
     async def _note_delivery(self, hold: Hold, row: InboxRow, event: DeliveryStatusChanged) -> None:
         """Take a delivery status; for a send in doubt it is the proof that it arrived."""
@@ -222,7 +222,7 @@ class Turns:
                 hold.is_dirty = True
         await self.records.drain()  # the line that the status is about may be on its way
         await self.store.note_delivery(hold.id, event.out_id, event.provider_id, event.status, event.error_code)
-        self.records.mark(InboxMark(id=row.id, home=row.home, state=InboxState.DONE))
+        self.records.mark(row.mark(InboxState.DONE))
 
     async def bury(self, hold: Hold, row: InboxRow, event: Event) -> None:
         """Give a conversation to people because one of its messages cannot be handled, and say so once.

@@ -298,7 +298,7 @@ def assemble(
     door = _Door()
     channels = build_channels(settings, door.accept, StoreMailbox(store, clock), clock, door.missed)
     members = Members(store, Member(worker, role, settings.node), clock, metrics)
-    holds, records = Holds(store, worker, clock, metrics, settings.node, members.keeps), Records(store)
+    holds, records = Holds(store, worker, clock, metrics, settings.node, members.owns), Records(store)
     lanes, sweep = None, None
     hints = Hints(settings.nats_url, metrics) if settings.nats_url else None
     if role in TAKES_TURNS:
@@ -309,7 +309,7 @@ def assemble(
     dispatch = Dispatch(members, lanes, hints)
     if lanes is not None and sweep is not None:
         lanes.call = dispatch.call
-        members.changed = _both(holds.give_back_soon, sweep.now)
+        members.on_change += [holds.give_back_soon, sweep.now]
     spool = None if role == "worker" else Spool(settings.spool_folder, worker, settings.spool.max_bytes, metrics)
     door.inbox = Inbox(store, worker, clock, metrics, channels, dispatch.offer, spool)
     door.backfill = Backfill(
@@ -396,14 +396,6 @@ def _build_lanes(
         limits=SenderLimits(settings.limits, clock, metrics),
         breaker=Breaker(clock, metrics),
     )
-
-
-def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
-    def call() -> None:
-        first()
-        second()
-
-    return call
 
 
 class _Door:

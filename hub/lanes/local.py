@@ -19,7 +19,7 @@ from core.errors import MalformedPayload, StoreError, StoreUnavailable, VersionC
 from core.events import Event
 from core.failpoints import reach
 from core.ids import AccountName, ChannelName, ConversationId, account_key, account_of
-from core.inbox import MAX_CRASHES, InboxMark, InboxRow, InboxState, after_failure
+from core.inbox import MAX_CRASHES, InboxRow, InboxState, after_failure
 from core.storage import DeadLetter, Store
 from hub.breaker import Breaker
 from hub.groups import GroupCommit
@@ -101,7 +101,6 @@ class Lanes:
         place: tells whose a conversation is, where there are several processes.
         limits: how much one sender may ask for; what is more waits.
         breaker: whether turns are taken at all.
-        call: has somebody look at a conversation; needed where there are several processes.
         pause: waits between two runs of a turn that raised.
     """
 
@@ -212,7 +211,7 @@ class Lanes:
             self._set_aside(row, InboxState.IGNORED, "part_gone")
             return
         name = events[row.part].conversation_id
-        await self._records.mark_now(InboxMark(id=row.id, home=row.home, state=InboxState.READY, conversation_id=name))
+        await self._records.mark_now(row.mark(InboxState.READY, conversation_id=name))
         self.call(name)
 
     @property
@@ -281,7 +280,7 @@ class Lanes:
             self._metrics.quarantined.labels(row.channel, row.account, kind).inc()
         else:
             self._metrics.ignored.labels(row.channel, kind).inc()
-        self._records.mark(InboxMark(id=row.id, home=row.home, state=state, reason=reason[:500]))
+        self._records.mark(row.mark(state, reason=reason[:500]))
 
     async def _split(self, row: InboxRow, events: tuple[Event, ...]) -> None:
         """Give the further events of one payload rows of their own, durable before the first one may be done."""
@@ -414,7 +413,7 @@ class Lanes:
         self._put_off.add(hold.id)
         for task in lane.tasks:
             state = InboxState.READY
-            mark = InboxMark(id=task.row.id, home=task.row.home, state=state, conversation_id=hold.id, not_before=due)
+            mark = task.row.mark(state, conversation_id=hold.id, not_before=due)
             await self._records.mark_now(mark)
 
     async def _gather(self, name: ConversationId, lane: Lane) -> None:
@@ -487,9 +486,7 @@ class Lanes:
         if crashes > MAX_CRASHES:
             await self._die(hold, task, "Crash", f"{task.row.crashes} runs ended with the process", task.row.attempts)
             return False
-        await self._records.mark_now(
-            InboxMark(id=task.row.id, home=task.row.home, state=InboxState.READY, crashes=crashes)
-        )
+        await self._records.mark_now(task.row.mark(InboxState.READY, crashes=crashes))
         task.row = task.row.model_copy(update={"crashes": crashes})
         task.is_counted, hold.is_orphan = True, False
         return True
@@ -500,7 +497,7 @@ class Lanes:
             task.row = task.row.model_copy(update={"crashes": task.row.crashes - 1})
             task.is_counted = False
             row = task.row
-            self._records.mark(InboxMark(id=row.id, home=row.home, state=InboxState.READY, crashes=row.crashes))
+            self._records.mark(row.mark(InboxState.READY, crashes=row.crashes))
 
     async def _failed(self, hold: Hold, task: Task, error: Exception) -> bool:
         """Write a failure down and wait for the next run; False when there is none."""
@@ -517,10 +514,8 @@ class Lanes:
         task.row = task.row.model_copy(update={"attempts": attempts})
         not_before = self._clock.now() + timedelta(seconds=pause_s)
         await self._records.mark_now(
-            InboxMark(
-                id=task.row.id,
-                home=task.row.home,
-                state=InboxState.READY,
+            task.row.mark(
+                InboxState.READY,
                 attempts=attempts,
                 not_before=not_before,
             )
@@ -542,9 +537,7 @@ class Lanes:
         )
         await self._store.bury(letter)
         await self._turns.bury(hold, task.row, task.event)
-        await self._records.mark_now(
-            InboxMark(id=task.row.id, home=task.row.home, state=InboxState.DEAD, reason=error, attempts=attempts)
-        )
+        await self._records.mark_now(task.row.mark(InboxState.DEAD, reason=error, attempts=attempts))
         hold.is_orphan = False
         self._metrics.dead.labels(task.row.channel).inc()
         self._breaker.note_dead(task.row.id)

@@ -14,7 +14,6 @@ import structlog
 
 from core.clock import Clock
 from core.errors import StoreError
-from core.ids import ConversationId
 from core.storage import Member, Store
 from hub.telemetry import Metrics
 
@@ -59,7 +58,7 @@ class Members:
         self._me = me
         self._clock = clock
         self._metrics = metrics
-        self.changed: Callable[[], None] = lambda: None
+        self.on_change: list[Callable[[], None]] = []
         """Called after somebody came or went."""
         self._members: frozenset[Member] = frozenset({me})
         self._others_seen: float | None = None
@@ -77,10 +76,6 @@ class Members:
     def owns(self, name: str) -> bool:
         """Tell whether a conversation, or an account whose rows are read later, is ours to see to."""
         return partition_of(name) in self.mine
-
-    def keeps(self, name: ConversationId) -> bool:
-        """Tell whether a conversation's lease is worth keeping warm here."""
-        return self.owns(name)
 
     async def join(self) -> None:
         """Say that we live; where somebody may believe to be alone, wait until it knows better.
@@ -103,7 +98,8 @@ class Members:
         self._members = members
         self._divide()
         log.info("members_changed", members=len(members), partitions=len(self.mine))
-        self.changed()
+        for call in self.on_change:
+            call()
 
     def _divide(self) -> None:
         takes = self._me.role in TAKES_TURNS
