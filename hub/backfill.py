@@ -20,7 +20,7 @@ from core.clock import Clock
 from core.errors import DeliveryError, RateLimited, StoreError
 from core.ids import AccountName, ChannelName, ConversationId, account_key
 from core.inbox import InboxRow
-from hub.lanes.local import where_raised
+from hub.lanes.reading import where_raised
 from hub.telemetry import Metrics
 
 log = structlog.get_logger(__name__)

@@ -57,7 +57,9 @@ class _Receiver:
         envelope.rcpt_options.extend(rcpt_options)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(  # noqa: N802  the same
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
         """Journal the mail, then say so."""
         await reach("accept.read", "email")
         body = envelope.original_content or b""

@@ -81,7 +81,7 @@ class _Taking:
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(  # noqa: N802  the same
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         self.recipient = address
@@ -91,7 +91,9 @@ class _Taking:
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: "_Submission", session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(  # noqa: N802  the same
+        self, server: "_Submission", session: Session, envelope: Envelope
+    ) -> str:
         """Take a mail; a hub that dies meanwhile cancels whatever waits in here (aiosmtpd ends its handlers)."""
         if self._refuses("552"):
             return MAIL_REFUSALS["552"]
@@ -175,7 +177,7 @@ class _Submission(SMTP):
             return
         await super()._handle_client()
 
-    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  the same
         """Cut the connection at the command DATA where that is the fault (F054)."""
         if self._fault is not None and self._fault.action == "cut" and not self._fault.acts:
             self.cut()

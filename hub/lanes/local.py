@@ -3,7 +3,6 @@
 import asyncio
 import heapq
 import itertools
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,17 +12,17 @@ from typing import Any, Protocol
 import structlog
 
 from channels.base import Channel
-from channels.inbound import Inbound
 from core.clock import Clock
-from core.errors import MalformedPayload, StoreError, StoreUnavailable, VersionConflict
+from core.errors import StoreError, StoreUnavailable, VersionConflict
 from core.events import Event
 from core.failpoints import reach
-from core.ids import AccountName, ChannelName, ConversationId, account_key, account_of
+from core.ids import ConversationId, account_of
 from core.inbox import MAX_CRASHES, InboxRow, InboxState, after_failure
 from core.storage import DeadLetter, Store
 from hub.breaker import Breaker
 from hub.groups import GroupCommit
 from hub.holds import Hold, Holds
+from hub.lanes.reading import Reader, named, where_raised
 from hub.limits import SenderLimits
 from hub.outbox import Outbox
 from hub.records import Records
@@ -144,6 +143,7 @@ class Lanes:
         """Conversations with rows in the database whose turn is later; a new row must not overtake them."""
         self._taken: dict[str, None] = {}
         """Rows that were taken lately, oldest first."""
+        self._reader = Reader(channels, records, metrics, names)
         self._unread: set[str] = set()
         self._reading: set[str] = set()
         self.shed = 0
@@ -204,11 +204,11 @@ class Lanes:
             self._reading.discard(account)
 
     async def _find_conversation(self, row: InboxRow) -> None:
-        events = self._read(row)
+        events = self._reader.read(row)
         if events is None:
             return
         if row.part >= len(events):
-            self._set_aside(row, InboxState.IGNORED, "part_gone")
+            self._reader.set_aside(row, InboxState.IGNORED, "part_gone")
             return
         name = events[row.part].conversation_id
         await self._records.mark_now(row.mark(InboxState.READY, conversation_id=name))
@@ -232,55 +232,16 @@ class Lanes:
         if row.id in self._in_flight or self._closing.is_set():
             return
         self._in_flight.add(row.id)
-        events = self._named(row, events) if events else self._read(row)
+        events = named(row, events) if events else self._reader.read(row)
         if events is None:
             self._in_flight.discard(row.id)
         elif row.part >= len(events):
-            self._set_aside(row, InboxState.IGNORED, "part_gone")
+            self._reader.set_aside(row, InboxState.IGNORED, "part_gone")
             self._in_flight.discard(row.id)
         elif len(events) > 1 and row.part == 0:
             self._spawn(self._split(row, events))
         else:
             self._enqueue(Task(row.sort_key, row, events[row.part]))
-
-    @staticmethod
-    def _named(row: InboxRow, events: tuple[Event, ...]) -> tuple[Event, ...]:
-        return tuple(event.model_copy(update={"raw_ref": row.id}) for event in events)
-
-    def _read(self, row: InboxRow) -> tuple[Event, ...] | None:
-        """Translate a row; None when there is nothing to take a turn for, which is written down with its reason."""
-        channel = self._channels.get(account_key(row.channel, row.account))
-        if channel is None:
-            return None  # the account is switched off; its rows wait
-        inbound = Inbound(
-            channel=ChannelName(row.channel),
-            account=AccountName(row.account),
-            body=row.body,
-            received_at=row.received_at,
-            headers=row.headers,
-        )
-        try:
-            events = channel.normalize(inbound)
-        except MalformedPayload as error:
-            self._set_aside(row, InboxState.QUARANTINED, f"malformed: {error}")
-        except Exception as error:  # noqa: BLE001  a bug in one adapter must not stop the others, nor lose the bytes
-            log.error(
-                "normalize_failed", row=self._names.row(row.id), error=type(error).__name__, where=where_raised(error)
-            )
-            self._set_aside(row, InboxState.QUARANTINED, f"adapter_failed: {type(error).__name__}")
-        else:
-            if events:
-                return self._named(row, events)
-            self._set_aside(row, InboxState.IGNORED, "nothing_to_handle")
-        return None
-
-    def _set_aside(self, row: InboxRow, state: InboxState, reason: str) -> None:
-        kind = reason.split(":", 1)[0]
-        if state is InboxState.QUARANTINED:
-            self._metrics.quarantined.labels(row.channel, row.account, kind).inc()
-        else:
-            self._metrics.ignored.labels(row.channel, kind).inc()
-        self._records.mark(row.mark(state, reason=reason[:500]))
 
     async def _split(self, row: InboxRow, events: tuple[Event, ...]) -> None:
         """Give the further events of one payload rows of their own, durable before the first one may be done."""
@@ -562,12 +523,3 @@ def _part(row: InboxRow, part: int, name: ConversationId) -> InboxRow:
     known = row.home is not None and row.conversation_id is not None
     own = {"id": f"{row.id}#{part}", "part": part, "conversation_id": name}
     return row.model_copy(update=own | {"home": name if known else f"{row.id}#{part}"})
-
-
-def where_raised(error: BaseException) -> str:
-    """Return file, line and function of the innermost frame: what a log may say about an error without its values."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return "unknown"
-    last = frames[-1]
-    return f"{last.filename.rsplit('/', 2)[-2]}/{last.filename.rsplit('/', 1)[-1]}:{last.lineno} {last.name}"

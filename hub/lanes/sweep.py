@@ -14,7 +14,8 @@ from core.inbox import READ_LATER, OpenRow
 from core.outbox import TIME_TO_LIVE
 from core.storage import Store
 from hub.holds import Holds
-from hub.lanes.local import ALONE, MAX_ROWS, Lanes, Place, where_raised
+from hub.lanes.local import ALONE, MAX_ROWS, Lanes, Place
+from hub.lanes.reading import where_raised
 from hub.telemetry import Metrics
 
 log = structlog.get_logger(__name__)

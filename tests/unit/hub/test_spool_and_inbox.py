@@ -139,6 +139,9 @@ async def test_over_any_outages_a_conversation_keeps_its_order_and_each_message_
             await asyncio.sleep(dice.uniform(0, 0.004))
 
     async def disturb() -> None:
+        door.store.state = dice.choice(["away", "deaf"])
+        while not count(door, "frontdesk_spooled_total"):  # however fast this machine is, one outage is met
+            await asyncio.sleep(0.001)
         while True:
             door.store.state = dice.choice(["up", "up", "away", "deaf"])
             await asyncio.sleep(dice.uniform(0, 0.02))
@@ -150,7 +153,6 @@ async def test_over_any_outages_a_conversation_keeps_its_order_and_each_message_
     await door.until_drained()
     for thread, names in expected.items():
         assert [text for to, text in door.bench.channel.sent if to.endswith(f":{thread}")] == names
-    assert count(door, "frontdesk_spooled_total") > 0, "nothing went through the spool"
     await door.stop()
 
 
