@@ -6,7 +6,7 @@ keys, a row's state by the states it may come from, a conversation by its lease'
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from core.conversation import Conversation, Trace
@@ -19,6 +19,8 @@ from core.replies import ApiCall
 DELIVERY_RANK = {"queued": 0, "sending": 1, "unknown": 1, "held": 1, "sent": 2, "delivered": 3, "read": 4}
 """A delivery state only rises; anything else (failed, cancelled) is an end and ranks above all."""
 END_RANK = 9
+EARLY_STATUS_KEPT = timedelta(minutes=10)
+"""How long a delivery status waits for its line: it may be faster than what writes down the send (FAULTS F056)."""
 
 
 def delivery_rank(state: str) -> int:
@@ -63,8 +65,6 @@ class Leased:
     out: tuple[OutboxRow, ...]
     said: tuple[TranscriptRow, ...] = ()
     """Lines of people that may not stand in the transcript yet."""
-    is_orphan: bool = False
-    """Its last holder did not give it back: it may have died of what it was doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,8 @@ class Held:
     """A lease by its name: who may renew or release what."""
 
     id: ConversationId
-    fence: int
+    fence: int | None
+    """None: whichever it is; its holder did not hear the answer."""
     is_empty: bool = False
     """Nothing was committed under this lease or before it."""
 
@@ -180,7 +181,7 @@ class Store(Protocol):
         ...
 
     async def release_all(self) -> None:
-        """Give every lease back; only where no other process can be using this store."""
+        """End every lease and every membership; only where no other process can be using this store."""
         ...
 
     async def save(self, saves: Sequence[Save]) -> list[bool]:
@@ -212,7 +213,10 @@ class Store(Protocol):
         ...
 
     async def record(self, rows: Sequence[TranscriptRow]) -> None:
-        """Write transcript lines; writing one again changes nothing but its delivery state, which only rises."""
+        """Write transcript lines; writing one again changes nothing but its delivery state, which only rises.
+
+        A delivery state that came before its line is the line's from the start.
+        """
         ...
 
     async def deliver(
@@ -228,7 +232,10 @@ class Store(Protocol):
     async def note_delivery(
         self, conversation_id: str, line_id: str | None, provider_id: str, state: str, reason: str | None
     ) -> None:
-        """Raise the delivery state of one line, found by our id or by the platform's."""
+        """Raise the delivery state of one line, found by our id or by the platform's.
+
+        That of a line which is not there is kept for `EARLY_STATUS_KEPT`, in case that it comes.
+        """
         ...
 
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:

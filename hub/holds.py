@@ -7,7 +7,7 @@ save carries the fence of the lease: a hold that went stale without knowing it c
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -25,6 +25,8 @@ from hub.telemetry import Metrics
 log = structlog.get_logger(__name__)
 
 LEASE_S = 15.0
+RECORDED_WITHIN = timedelta(seconds=30)
+"""Lines that the transcript still has not by then are written again by who finds the conversation waking."""
 RENEW_EVERY_S = 5.0
 WORK_WITHOUT_RENEWAL_S = 10.0
 """A holder stops after so long without a renewal: well before another can take the lease (SEMANTICS section 5)."""
@@ -48,8 +50,6 @@ class Hold:
     """Lines of people that the transcript may not have yet; they travel in the conversation until it has."""
     recorded: set[OutId] = field(default_factory=set)
     """Finished rows whose transcript line is on its way."""
-    is_orphan: bool = False
-    """Its last holder did not give it back: what it was doing may have ended it."""
     is_dirty: bool = False
     """Something has finished that is not written yet: it goes with the next commit, or when the lease is given back."""
 
@@ -107,6 +107,9 @@ class Holds:
         self._held: dict[ConversationId, Hold] = {}
         self._moving = asyncio.Event()
         self._abandoned: dict[ConversationId, Held] = {}
+        """Leases that may still be ours in the database, and that we no longer work under."""
+        self._unheard: set[ConversationId] = set()
+        """What was asked for without an answer: it may be ours and we do not know its fence."""
         self._acquiring: GroupCommit[ConversationId, Leased | None] = GroupCommit(self._acquire)
         self._saving: GroupCommit[Hold, bool] = GroupCommit(self._save)
 
@@ -125,7 +128,7 @@ class Holds:
         if (ours := self._abandoned.pop(name, None)) is not None:
             await self._store.release([ours], self._worker)
         asked = self._clock.monotonic()
-        leased = await self._acquiring.put(name)
+        leased = await self._ask_for(name)
         if leased is None:
             return None
         hold = Hold(
@@ -135,11 +138,20 @@ class Holds:
             conversation=leased.conversation,
             out=leased.out,
             said=leased.said,
-            is_orphan=leased.is_orphan,
             good_until=asked + WORK_WITHOUT_RENEWAL_S,
         )
         self._held[name] = hold
         return hold
+
+    async def _ask_for(self, name: ConversationId) -> Leased | None:
+        """Ask for a lease; one whose answer we never heard is given back first, or it would keep ourselves out."""
+        was_unheard = name in self._unheard
+        self._unheard.add(name)
+        leased = await self._acquiring.put(name)
+        self._unheard.discard(name)
+        if leased is None and was_unheard:
+            await self._store.release([Held(name, fence=None)], self._worker)
+        return leased
 
     async def _acquire(self, names: Sequence[ConversationId]) -> list[Leased | None]:
         leased = {lease.id: lease for lease in await self._store.acquire(names, self._worker, LEASE_S, self._node)}
@@ -186,6 +198,8 @@ class Holds:
     def _as_save(hold: Hold, now: datetime, *, release: bool = False) -> Save:
         assert hold.conversation is not None  # noqa: S101  only a turn, or rows that one left, make a hold worth saving
         wake_at = earliest_wake(hold.out, now)
+        if wake_at is None and (hold.said or hold.out):
+            wake_at = now + RECORDED_WITHIN
         return Save(hold.conversation, hold.out, hold.fence, hold.rev, wake_at, hold.said, release, now)
 
     def idle(self, hold: Hold) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -21,7 +21,7 @@ from core.ids import account_key
 from core.inbox import READ_LATER, InboxRow, InboxState
 from core.storage import Store
 from hub.groups import GroupCommit
-from hub.spool.drainer import Drainer
+from hub.spool.drainer import Beginning, Drainer
 from hub.spool.spool import Spool, reach_all
 from hub.telemetry import Metrics
 
@@ -220,20 +220,25 @@ class Inbox:
             if row.state is InboxState.RECEIVED:
                 loop.call_later(ACKNOWLEDGED_FIRST_S, self._offer, row, events)
 
-    async def start(self, take_up: Callable[[], Awaitable[None]]) -> None:
-        """Take up what was left behind. What comes meanwhile waits in the spool, for as long as the database is away.
+    async def start(self, beginning: Beginning) -> None:
+        """Join the others, listen, take up what was left behind.
 
-        Args:
-            take_up: whatever must be through before anything new is handled.
+        Nothing comes before the others know us: they might answer the next message of a person whose last one came
+        here. While the database is away nobody answers, and what comes waits in the spool.
         """
         if self.spool is None or self._drainer is None:
             with suppress(StoreError):  # nothing is accepted here; the regular beat and sweep try again
-                await take_up()
+                await beginning.join()
+            await beginning.listen()
+            with suppress(StoreError):
+                await beginning.take_up()
         else:
             await self.spool.open()
+            await self._drainer.join(beginning)
+            await beginning.listen()
             if self.spool.problem is None:
                 self.open()
-            await self._drainer.start(take_up)
+            await self._drainer.start()
         self.open()
 
     def open(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import resource
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -16,7 +17,7 @@ from hub.callers import Callers
 from hub.connections import FirstHeaders
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.settings import CHANNELS
-from hub.wiring import App
+from hub.wiring import READY_WITHIN_S, App
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,6 @@ REQUEST_LIMITS = {
     "auto_decompress": False,  # a compressed body is refused unread (F075)
     "read_bufsize": 16 * 1024,  # bytes that wait on one connection; aiohttp's 256 KiB add up (F074)
 }
-READY_WITHIN_S = 1.0
 CONNECTIONS_END_WITHIN_S = 2.0
 KEEP_ALIVE_S = 75.0
 """How long a quiet connection is kept: longer than the 60 s after which most proxies let go, so that it is never we who
@@ -155,8 +155,7 @@ async def run_server(app: App) -> None:
     watchers = [asyncio.create_task(work) for work in (_keep_room(runner), headers.keep(runner))]
     settings = app.settings.server
     try:
-        await _listen(runner, settings.host, settings.port)
-        await app.start()
+        await app.start(partial(_listen, runner, settings.host, settings.port))
         log.info("serving", url=app.settings.origin, role=app.role, accounts=sorted(app.channels))
         await _until_told_to_stop()
     finally:

@@ -24,6 +24,7 @@ from hub.holds import Hold, Holds
 from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Desk
+from hub.suspects import Handling, unnoted
 from hub.telemetry import LogNames, Metrics
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,8 @@ class Turns:
     actions: Mapping[str, Action]
     templates: Speaks
     outbox: Outbox
+    handling: Handling = unnoted
+    """Notes which row is being answered."""
 
     async def take(self, hold: Hold, row: InboxRow, event: Event) -> None:
         """Take one event to its commit. When this returns the row is handled, ignored, or done.
@@ -93,8 +96,7 @@ class Turns:
             return
         if row.replayed:
             conversation = _given_back(conversation)
-        await reach("handle.mid", event.channel)
-        turn = await self._decide(conversation, event)
+        turn = await self._decide(row, conversation, event)
         await reach("handle.done", event.channel)
         if turn.ignored is not None:
             self._ignore(row, turn.ignored)
@@ -116,12 +118,14 @@ class Turns:
             address=event.address,
         )
 
-    async def _decide(self, conversation: Conversation, event: Event) -> Turn:
+    async def _decide(self, row: InboxRow, conversation: Conversation, event: Event) -> Turn:
         """Ask the bot, run what it asks for, ask again with the results."""
         responder = self.responders[conversation.desk]
         results: dict[str, ActionResult] = {}
         while True:
-            answer = responder.respond(conversation, event, self.clock.now(), results)
+            with self.handling(row):
+                await reach("handle.mid", event.channel)
+                answer = responder.respond(conversation, event, self.clock.now(), results)
             if isinstance(answer, Turn):
                 return answer
             if len(results) >= MAX_ACTIONS:

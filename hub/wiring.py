@@ -43,6 +43,7 @@ from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Role, Settings
 from hub.spool.spool import Spool
+from hub.suspects import Suspects
 from hub.telemetry import LogNames, Metrics
 from hub.templating import Templates
 from hub.turns import Turns
@@ -62,6 +63,8 @@ CLOCK_EVERY_S = 30.0
 CLOCK_WARNED_S, CLOCK_REFUSED_S = 2.0, 60.0
 """SEMANTICS section 10."""
 LISTEN_AGAIN_AFTER_S = 5.0
+READY_WITHIN_S = 1.0
+"""A database that has not answered by then counts as away, for a start as for the readiness check."""
 DRAIN_WITHIN_S = 4.0
 """A stop waits this long for running turns; with the rest it ends within the ten seconds that an orchestrator gives."""
 
@@ -111,17 +114,24 @@ class App:
     hints: Hints | None
     dispatch: Dispatch
     backfill: Backfill
+    suspects: Suspects | None
     ready: bool = False
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
-    async def start(self) -> None:
-        """Take up what was left behind, then open the inbox: nothing new may overtake it."""
+    async def start(self, listen: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Join the others, then have platforms reach us, and take up what was left behind: nothing new may overtake it.
+
+        Args:
+            listen: begins to take connections.
+        """
         self._say_what_is_off()
-        await self.inbox.start(self._take_up)
-        self._go(self.members.keep())
-        self._go(_watch_clock(self.store, self.metrics))
         if self.hints is not None:
             await self.hints.start()
+        if self.suspects is not None:
+            self.suspects.open()
+        await self.inbox.start(_Beginning(self, listen))
+        self._go(self.members.keep())
+        self._go(_watch_clock(self.store, self.metrics))
         if self.sweep is not None:
             self._go(self.holds.keep())
             self._go(self.holds.move())
@@ -133,12 +143,6 @@ class App:
             if LISTENS[self.role](channel.name):
                 self._go(self._listen(key, channel))
         self.ready = True
-
-    async def _take_up(self) -> None:
-        await self.store.prepare()
-        await self.members.join()
-        if self.sweep is not None:
-            await self.sweep.once(everything=True)
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something for as long as the hub lives; should it end by itself with an error, say so."""
@@ -189,8 +193,33 @@ class App:
             await channel.close()
         await self.session.close()
         self.store.close()
+        if self.suspects is not None:
+            self.suspects.close()
         if self.database is not None:
             await self.database.stop()
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """How a hub begins (`hub.spool.drainer.Beginning`)."""
+
+    app: App
+    listen: Callable[[], Coroutine[Any, Any, None]]
+
+    async def join(self) -> bool:
+        try:
+            await asyncio.wait_for(self.app.store.ping(), READY_WITHIN_S)
+        except TimeoutError as error:
+            raise StoreUnavailable("the database does not answer") from error
+        await self.app.store.prepare()
+        if self.app.suspects is not None:
+            await self.app.suspects.count(self.app.store)
+        await self.app.members.join()
+        return not self.app.members.is_alone
+
+    async def take_up(self) -> None:
+        if self.app.sweep is not None:
+            await self.app.sweep.once(everything=True)
 
 
 async def build_app(settings: Settings, role: Role = "all", clock: Clock | None = None) -> App:
@@ -299,11 +328,12 @@ def assemble(
     channels = build_channels(settings, door.accept, StoreMailbox(store, clock), clock, door.missed)
     members = Members(store, Member(worker, role, settings.node), clock, metrics)
     holds, records = Holds(store, worker, clock, metrics, settings.node, members.owns), Records(store)
-    lanes, sweep = None, None
+    lanes, sweep, suspects = None, None, None
     hints = Hints(settings.nats_url, metrics) if settings.nats_url else None
     if role in TAKES_TURNS:
+        suspects = Suspects(settings.data / "handling", worker)
         lanes = _build_lanes(
-            settings, store, clock, metrics, holds, records, channels, mind.responders, session, members
+            settings, store, clock, metrics, holds, records, channels, mind.responders, session, members, suspects
         )
         sweep = Sweep(store, holds, lanes, clock, metrics, members, hinted=hints is not None)
     dispatch = Dispatch(members, lanes, hints)
@@ -339,6 +369,7 @@ def assemble(
         hints=hints,
         dispatch=dispatch,
         backfill=door.backfill,
+        suspects=suspects,
     )
 
 
@@ -353,6 +384,7 @@ def _build_lanes(
     responders: Mapping[DeskName, Responder],
     session: aiohttp.ClientSession,
     members: Members,
+    suspects: Suspects,
 ) -> Lanes:
     """Build what takes turns and sends."""
     names = LogNames(settings.log_key)
@@ -381,6 +413,7 @@ def _build_lanes(
         actions=actions,
         templates=Templates(settings.templates),
         outbox=outbox,
+        handling=suspects.handling,
     )
     return Lanes(
         store=store,
@@ -395,6 +428,7 @@ def _build_lanes(
         place=members,
         limits=SenderLimits(settings.limits, clock, metrics),
         breaker=Breaker(clock, metrics),
+        handling=suspects.handling,
     )
 
 

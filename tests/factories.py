@@ -30,6 +30,7 @@ from hub.limits import SenderLimits
 from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Desk, Limits
+from hub.suspects import Handling, unnoted
 from hub.telemetry import LogNames, Metrics
 from hub.turns import Turns
 
@@ -252,6 +253,7 @@ def build_bench(
     place: Place = ALONE,
     limits: Limits | None = None,
     hinted: bool = True,
+    handling: Handling = unnoted,
 ) -> Bench:
     """Build a hub of fakes."""
     clock = clock or SystemClock()
@@ -282,6 +284,7 @@ def build_bench(
         actions=actions,
         templates=EchoTemplates(),
         outbox=outbox,
+        handling=handling,
     )
     lanes = Lanes(
         store=store,
@@ -296,6 +299,7 @@ def build_bench(
         pause=pause,
         place=place,
         limits=SenderLimits(limits or NO_LIMITS, clock, metrics),
+        handling=handling,
     )
     sweep = Sweep(store, holds, lanes, clock, metrics, place, hinted)
     inbox = Inbox(store, worker, clock, metrics, channels, lanes.offer)

@@ -48,7 +48,7 @@ def conversation_fields(save: Save) -> Document:
     }
 
 
-def leased(document: Document, *, is_orphan: bool = False) -> Leased:
+def leased(document: Document) -> Leased:
     """Read a conversation document, committed or only just leased."""
     name = ConversationId(document["_id"])
     conversation = None
@@ -62,7 +62,6 @@ def leased(document: Document, *, is_orphan: bool = False) -> Leased:
         conversation=conversation,
         out=tuple(OutboxRow.model_validate(row) for row in document.get("out", ())),
         said=tuple(TranscriptRow.model_validate(line) for line in document.get("said", ())),
-        is_orphan=is_orphan,
     )
 
 
@@ -83,6 +82,15 @@ def delivery_fields(row: TranscriptRow) -> Document:
     return _without_none(
         {"state": state, "rank": delivery_rank(state), "provider_id": row.provider_id, "reason": row.reason}
     )
+
+
+def early_name(conversation_id: str, name: str) -> str:
+    """Return under which name a delivery status waits for its line: `name` is our id of it, or the platform's.
+
+    >>> early_name("whatsapp:main:+49151", "SM1")
+    'whatsapp:main:+49151 SM1'
+    """
+    return f"{conversation_id} {name}"
 
 
 def transcript_row(document: Document) -> TranscriptRow:

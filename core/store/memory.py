@@ -11,7 +11,17 @@ from core.conversation import Conversation
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.outbox import OutboxRow
-from core.storage import END_RANK, DeadLetter, Held, Leased, Member, Save, TranscriptRow, delivery_rank
+from core.storage import (
+    EARLY_STATUS_KEPT,
+    END_RANK,
+    DeadLetter,
+    Held,
+    Leased,
+    Member,
+    Save,
+    TranscriptRow,
+    delivery_rank,
+)
 from core.store.documents import mark_fields
 
 
@@ -37,6 +47,16 @@ class _Line:
     row: TranscriptRow | None = None
 
 
+@dataclass(frozen=True)
+class _Status:
+    """A delivery status whose line is not there yet."""
+
+    at: float
+    state: str
+    provider_id: str
+    reason: str | None
+
+
 @dataclass
 class MemoryStore:
     """Satisfies `core.storage.Store`."""
@@ -45,6 +65,8 @@ class MemoryStore:
     _inbox: dict[str, InboxRow] = field(default_factory=dict)
     _conversations: dict[ConversationId, _Conversation] = field(default_factory=dict)
     _lines: dict[str, _Line] = field(default_factory=dict)
+    _early: dict[tuple[str, str], _Status] = field(default_factory=dict)
+    """By conversation, and id of the line or of the platform."""
     _letters: dict[str, DeadLetter] = field(default_factory=dict)
     _members: dict[str, tuple[Member, float]] = field(default_factory=dict)
     _fences: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -131,10 +153,9 @@ class MemoryStore:
             entry = self._conversations.setdefault(name, _Conversation())
             is_ours = node is not None and entry.node == node and entry.worker not in {None, worker}
             if entry.lease_until < now or is_ours:
-                is_orphan = entry.worker is not None
                 entry.worker, entry.lease_until, entry.fence = worker, now + lease_s, next(self._fences)
                 entry.node = node
-                found = (entry.fence, entry.rev, entry.conversation, entry.out, entry.said, is_orphan)
+                found = (entry.fence, entry.rev, entry.conversation, entry.out, entry.said)
                 leased.append(Leased(name, *found))
         return leased
 
@@ -157,13 +178,14 @@ class MemoryStore:
                 del self._conversations[lease.id]
 
     async def release_all(self) -> None:
-        """End every lease; who takes one finds that its holder did not give it back."""
+        """End every lease and every membership."""
+        self._members.clear()
         for entry in self._conversations.values():
             entry.lease_until = float("-inf")
 
     def _is_held(self, lease: Held, worker: str) -> bool:
         entry = self._conversations.get(lease.id)
-        return entry is not None and (entry.fence, entry.worker) == (lease.fence, worker)
+        return entry is not None and entry.worker == worker and lease.fence in {None, entry.fence}
 
     async def save(self, saves: Sequence[Save]) -> list[bool]:
         """Write conversation documents in one group; False where the fence or the revision has moved on."""
@@ -224,10 +246,28 @@ class MemoryStore:
         """Write transcript lines; writing one again changes nothing but its delivery state, which only rises."""
         for row in rows:
             known = self._lines.get(row.id)
-            if known is not None and known.row is not None and _rank(known.row) > _rank(row):
-                continue
-            body = dict(row.body) if known is None else known.body
-            self._lines[row.id] = _Line(row.conversation_id, row.seq, body, row)
+            if known is None or known.row is None or _rank(known.row) <= _rank(row):
+                body = dict(row.body) if known is None else known.body
+                self._lines[row.id] = _Line(row.conversation_id, row.seq, body, row)
+            self._catch_up(row)
+
+    def _catch_up(self, row: TranscriptRow) -> None:
+        """Raise a line to what came before it."""
+        self._forget_early()
+        for name in (row.id, row.provider_id):
+            status = self._early.get((row.conversation_id, name or ""))
+            if status is not None:
+                self._raise(self._lines[row.id], status)
+
+    def _forget_early(self) -> None:
+        oldest = self.clock.monotonic() - EARLY_STATUS_KEPT.total_seconds()
+        self._early = {key: status for key, status in self._early.items() if status.at > oldest}
+
+    @staticmethod
+    def _raise(line: _Line, status: _Status) -> None:
+        if line.row is not None and _rank(line.row) < delivery_rank(status.state):
+            change = {"state": status.state, "provider_id": status.provider_id, "reason": status.reason}
+            line.row = line.row.model_copy(update=change)
 
     async def deliver(self, conversation_id: str, out_id: str, seq: int, body: Mapping[str, Any], at: datetime) -> None:
         """Keep one message for a web client; the same `out_id` again changes nothing."""
@@ -247,16 +287,18 @@ class MemoryStore:
         self, conversation_id: str, line_id: str | None, provider_id: str, state: str, reason: str | None
     ) -> None:
         """Raise the delivery state of one line, found by our id or by the platform's."""
-        for line in self._lines.values():
-            row = line.row
-            if (
-                row is None
-                or line.conversation_id != conversation_id
-                or (row.id != line_id if line_id else row.provider_id != provider_id)
-            ):
-                continue
-            if _rank(row) < delivery_rank(state):
-                line.row = row.model_copy(update={"state": state, "provider_id": provider_id, "reason": reason})
+        status = _Status(self.clock.monotonic(), state, provider_id, reason)
+        lines = [line for line in self._lines.values() if line.row and line.conversation_id == conversation_id]
+        named = [line for line in lines if line.row and _is_named(line.row, line_id, provider_id)]
+        for line in named:
+            self._raise(line, status)
+        if named:
+            return
+        self._forget_early()
+        key = (conversation_id, line_id or provider_id)
+        kept = self._early.get(key)
+        if kept is None or delivery_rank(kept.state) < delivery_rank(state):
+            self._early[key] = status
 
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
         """Return lines of a conversation with a greater `seq`, in order."""
@@ -295,6 +337,10 @@ class MemoryStore:
         watched = (*OPEN_STATES, InboxState.QUARANTINED, InboxState.DEAD)
         numbers = {str(state): sum(row.state is state for row in self._inbox.values()) for state in watched}
         return numbers | {"held": len(await self.held_lines(len(self._lines)))}
+
+
+def _is_named(row: TranscriptRow, line_id: str | None, provider_id: str) -> bool:
+    return row.id == line_id if line_id else row.provider_id == provider_id
 
 
 def _rank(row: TranscriptRow) -> int:

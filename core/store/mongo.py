@@ -7,6 +7,7 @@ Indexes and expiry are declared here and created at start. No `find_one_and_*`: 
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -16,14 +17,24 @@ from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pydantic import ValidationError
 from pymongo import ASCENDING, DESCENDING, DeleteOne, UpdateMany, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.monitoring import CommandListener
 
 from core.clock import Clock
 from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, READ_LATER, InboxMark, InboxRow, InboxState, OpenRow, sources_of
-from core.storage import END_RANK, DeadLetter, Held, Leased, Member, Save, TranscriptRow, delivery_rank
+from core.storage import (
+    EARLY_STATUS_KEPT,
+    END_RANK,
+    DeadLetter,
+    Held,
+    Leased,
+    Member,
+    Save,
+    TranscriptRow,
+    delivery_rank,
+)
 from core.store import documents
 
 log = logging.getLogger(__name__)
@@ -51,6 +62,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         ([("provider_id", ASCENDING)], {"sparse": True}),
         ([("held", ASCENDING)], {"sparse": True}),
     ),
+    "early_statuses": (([("at", ASCENDING)], {"expireAfterSeconds": int(EARLY_STATUS_KEPT.total_seconds())}),),
     "members": (([("seen_at", ASCENDING)], {"expireAfterSeconds": int(MEMBERS_KEPT.total_seconds())}),),
     "dead_letters": (([("died_at", DESCENDING)], {"expireAfterSeconds": int(DEAD_LETTERS_KEPT.total_seconds())}),),
 }
@@ -288,16 +300,16 @@ class MongoStore:
         """Give leases back before their time; an empty conversation goes with its lease."""
         operations: list[DeleteOne | UpdateOne] = []
         for lease in held:
-            ours = {"_id": lease.id, "fence": lease.fence, "worker": worker}
+            ours: dict[str, Any] = {"_id": lease.id, "worker": worker}
+            if lease.fence is not None:
+                ours["fence"] = lease.fence
             operations.append(DeleteOne(ours | {"rev": None}) if lease.is_empty else UpdateOne(ours, {"$set": FREE}))
         await self._collection("conversations").bulk_write(operations, ordered=False)
 
     @_translated
     async def release_all(self) -> None:
-        """End every lease; only where no other process can be using this database.
-
-        Who takes one finds that its holder did not give it back.
-        """
+        """End every lease and every membership; only where no other process can be using this database."""
+        await self._collection("members").delete_many({})
         now = await self._earliest_database_time()
         ended = {"lease_until": FREE["lease_until"]}
         await self._collection("conversations").update_many({"lease_until": {"$gte": now}}, {"$set": ended})
@@ -398,6 +410,17 @@ class MongoStore:
             known = [rows[index] for index in sorted(_duplicates(error))]
             operations = [operation for row in known for operation in _line_again(row)]
             await self._collection("messages").bulk_write(operations, ordered=True)
+        await self._catch_up([row for row in rows if row.direction == "out"])
+
+    async def _catch_up(self, rows: Sequence[TranscriptRow]) -> None:
+        """Raise lines to the delivery states that came before them."""
+        names = {documents.early_name(row.conversation_id, name): row for row in rows for name in _names(row)}
+        if not names:
+            return
+        found = self._collection("early_statuses").find({"_id": {"$in": list(names)}})
+        operations = [_raised(names[early["_id"]], early["change"]) async for early in found]
+        if operations:
+            await self._collection("messages").bulk_write(operations, ordered=False)
 
     @_translated
     async def deliver(self, conversation_id: str, out_id: str, seq: int, body: Mapping[str, Any], at: datetime) -> None:
@@ -428,7 +451,19 @@ class MongoStore:
         change: dict[str, Any] = {"state": state, "rank": rank, "provider_id": provider_id}
         if reason is not None:
             change["reason"] = reason
-        await self._collection("messages").update_one(name | {"rank": {"$lt": rank}}, _delivery(change))
+        lines, below = self._collection("messages"), name | {"rank": {"$lt": rank}}
+        raised = await lines.update_one(below, _delivery(change))
+        if raised.matched_count or await lines.find_one(name, {"_id": 1}) is not None:
+            return
+        await self._keep_early(documents.early_name(conversation_id, line_id or provider_id), change)
+        await lines.update_one(below, _delivery(change))  # its line may have been written just now, and found nothing
+
+    async def _keep_early(self, name: str, change: Mapping[str, Any]) -> None:
+        """Keep a delivery state whose line is not there, unless one that is further along is kept."""
+        below = {"_id": name, "change.rank": {"$lt": change["rank"]}}
+        kept = {"change": dict(change), "at": await self._earliest_database_time()}
+        with suppress(DuplicateKeyError):
+            await self._collection("early_statuses").update_one(below, {"$set": kept}, upsert=True)
 
     @_translated
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
@@ -493,16 +528,11 @@ def _named(marks: Sequence[InboxMark]) -> dict[str, Any]:
 
 
 def _takeovers(names: Sequence[ConversationId], lease: Mapping[str, Any], now: datetime) -> list[UpdateOne]:
-    """Return the updates that take what nobody holds, or what our own node held before a restart.
-
-    The orphan's mark is written first: it says whether the holder before us gave the conversation back.
-    """
+    """Return the updates that take what nobody holds, or what our own node held before a restart."""
     operations: list[UpdateOne] = []
     for name in names:
-        free: dict[str, Any] = {"_id": name, "lease_until": {"$lt": now}}
-        taken = {"$set": {**lease, "is_orphan": True}, "$inc": {"fence": 1}}
-        given_back = {"$set": {**lease, "is_orphan": False}, "$inc": {"fence": 1}}
-        operations += [UpdateOne(free | {"worker": None}, given_back), UpdateOne(free, taken)]
+        taken = {"$set": lease, "$inc": {"fence": 1}}
+        operations.append(UpdateOne({"_id": name, "lease_until": {"$lt": now}}, taken))
         if lease["node"] is not None:
             ours = {"_id": name, "node": lease["node"], "worker": {"$nin": [None, lease["worker"]]}}
             operations.append(UpdateOne(ours, taken))
@@ -514,7 +544,7 @@ def _readable(found: Sequence[dict[str, Any]]) -> list[Leased]:
     leased: list[Leased] = []
     for document in found:
         try:
-            leased.append(documents.leased(document, is_orphan=bool(document.get("is_orphan"))))
+            leased.append(documents.leased(document))
         except ValidationError as error:
             log.error("conversation document cannot be read: %d problems", error.error_count())
     return leased
@@ -528,6 +558,17 @@ def _line_again(row: TranscriptRow) -> list[UpdateOne]:
         UpdateOne(named, {"$set": documents.transcript_document(row)}),
         UpdateOne(named | {"rank": {"$lte": delivery["rank"]}}, _delivery(delivery)),
     ]
+
+
+def _names(row: TranscriptRow) -> list[str]:
+    """Return what a delivery status may call a line."""
+    return [row.id] if row.provider_id is None else [row.id, row.provider_id]
+
+
+def _raised(row: TranscriptRow, change: dict[str, Any]) -> UpdateOne:
+    """Return the update that raises a line to a delivery state."""
+    named = {"_id": row.id, "conversation_id": row.conversation_id, "rank": {"$lt": change["rank"]}}
+    return UpdateOne(named, _delivery(change))
 
 
 def _delivery(fields: dict[str, Any]) -> dict[str, Any]:

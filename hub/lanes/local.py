@@ -27,6 +27,7 @@ from hub.limits import SenderLimits
 from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Limits
+from hub.suspects import Handling, unnoted
 from hub.telemetry import LogNames, Metrics
 from hub.turns import OutboxFull, Turns
 
@@ -52,8 +53,6 @@ class Task:
     event: Event = field(compare=False)
     is_let_in: bool = field(compare=False, default=False)
     """Its sender may have a turn, and this one is counted."""
-    is_counted: bool = field(compare=False, default=False)
-    """This run is written down, in case that the process ends with it."""
     last_error: str | None = field(compare=False, default=None)
 
 
@@ -100,6 +99,7 @@ class Lanes:
         place: tells whose a conversation is, where there are several processes.
         limits: how much one sender may ask for; what is more waits.
         breaker: whether turns are taken at all.
+        handling: notes which row is being read.
         pause: waits between two runs of a turn that raised.
     """
 
@@ -118,6 +118,7 @@ class Lanes:
         place: Place = ALONE,
         limits: SenderLimits | None = None,
         breaker: Breaker | None = None,
+        handling: Handling = unnoted,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
@@ -143,7 +144,7 @@ class Lanes:
         """Conversations with rows in the database whose turn is later; a new row must not overtake them."""
         self._taken: dict[str, None] = {}
         """Rows that were taken lately, oldest first."""
-        self._reader = Reader(channels, records, metrics, names)
+        self._reader = Reader(channels, records, metrics, names, handling)
         self._unread: set[str] = set()
         self._reading: set[str] = set()
         self.shed = 0
@@ -411,13 +412,14 @@ class Lanes:
         """Take the smallest task; one that fails stays until it succeeds or is dead. False: the outbox is full."""
         task = lane.tasks[0]
         try:
-            if await self._survives(hold, task):
+            if task.row.crashes >= MAX_CRASHES:
+                await self._die(hold, task, "Crash", f"ended the process {task.row.crashes} times", task.row.attempts)
+            else:
                 await reach("claim.done", task.row.channel)
                 self._note_wait(task)
                 await self._turns.take(hold, task.row, task.event)
                 self._breaker.note_handled()
-        except (StoreUnavailable, VersionConflict, asyncio.CancelledError):
-            self._uncount(task)
+        except (StoreUnavailable, VersionConflict):
             raise
         except OutboxFull:
             return False
@@ -435,30 +437,6 @@ class Lanes:
     def _note_wait(self, task: Task) -> None:
         waited = self._clock.now() - task.row.received_at
         self._metrics.lane_wait_seconds.observe(max(waited.total_seconds(), 0.0))
-
-    async def _survives(self, hold: Hold, task: Task) -> bool:
-        """Count the run of a row that somebody may have died of; give up on one that ended the process repeatedly.
-
-        Only the first row of a conversation that was not given back can be the one.
-        """
-        if not hold.is_orphan:
-            return True
-        crashes = task.row.crashes + 1
-        if crashes > MAX_CRASHES:
-            await self._die(hold, task, "Crash", f"{task.row.crashes} runs ended with the process", task.row.attempts)
-            return False
-        await self._records.mark_now(task.row.mark(InboxState.READY, crashes=crashes))
-        task.row = task.row.model_copy(update={"crashes": crashes})
-        task.is_counted, hold.is_orphan = True, False
-        return True
-
-    def _uncount(self, task: Task) -> None:
-        """Take a counted run back: it was the database that failed, not the message."""
-        if task.is_counted:
-            task.row = task.row.model_copy(update={"crashes": task.row.crashes - 1})
-            task.is_counted = False
-            row = task.row
-            self._records.mark(row.mark(InboxState.READY, crashes=row.crashes))
 
     async def _failed(self, hold: Hold, task: Task, error: Exception) -> bool:
         """Write a failure down and wait for the next run; False when there is none."""
@@ -499,7 +477,6 @@ class Lanes:
         await self._store.bury(letter)
         await self._turns.bury(hold, task.row, task.event)
         await self._records.mark_now(task.row.mark(InboxState.DEAD, reason=error, attempts=attempts))
-        hold.is_orphan = False
         self._metrics.dead.labels(task.row.channel).inc()
         self._breaker.note_dead(task.row.id)
 

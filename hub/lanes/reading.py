@@ -10,8 +10,9 @@ from channels.inbound import Inbound
 from core.errors import MalformedPayload
 from core.events import Event
 from core.ids import AccountName, ChannelName, account_key
-from core.inbox import InboxRow, InboxState
+from core.inbox import MAX_CRASHES, InboxRow, InboxState
 from hub.records import Records
+from hub.suspects import Handling
 from hub.telemetry import LogNames, Metrics
 
 log = structlog.get_logger(__name__)
@@ -20,17 +21,28 @@ log = structlog.get_logger(__name__)
 class Reader:
     """Translates rows, each by its account's channel."""
 
-    def __init__(self, channels: Mapping[str, Channel], records: Records, metrics: Metrics, names: LogNames) -> None:
+    def __init__(
+        self,
+        channels: Mapping[str, Channel],
+        records: Records,
+        metrics: Metrics,
+        names: LogNames,
+        handling: Handling,
+    ) -> None:
         self._channels = channels
         self._records = records
         self._metrics = metrics
         self._names = names
+        self._handling = handling
 
     def read(self, row: InboxRow) -> tuple[Event, ...] | None:
         """Translate a row; None when there is nothing to take a turn for, which is written down with its reason."""
         channel = self._channels.get(account_key(row.channel, row.account))
         if channel is None:
             return None  # the account is switched off; its rows wait
+        if row.crashes >= MAX_CRASHES and row.conversation_id is None:
+            self.set_aside(row, InboxState.QUARANTINED, f"crash: reading it ended the process {row.crashes} times")
+            return None
         inbound = Inbound(
             channel=ChannelName(row.channel),
             account=AccountName(row.account),
@@ -39,7 +51,8 @@ class Reader:
             headers=row.headers,
         )
         try:
-            events = channel.normalize(inbound)
+            with self._handling(row):
+                events = channel.normalize(inbound)
         except MalformedPayload as error:
             self.set_aside(row, InboxState.QUARANTINED, f"malformed: {error}")
         except Exception as error:  # noqa: BLE001  a bug in one adapter must not stop the others, nor lose the bytes

@@ -1,7 +1,8 @@
 """Moves what the spool holds to the database, in order, and passes it on from there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -29,6 +30,30 @@ def _is_much(rows: Sequence[InboxRow]) -> bool:
     return len(rows) >= PASSED_ON_ROWS or sum(len(row.body) for row in rows) >= PASSED_ON_BYTES
 
 
+class Beginning(Protocol):
+    """What a process does before it handles anything new; each step is tried again while the database is away."""
+
+    async def join(self) -> bool:
+        """Tell the others that we are here; returns whether there are any.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        ...
+
+    async def listen(self) -> None:
+        """Let platforms reach us; called once, with the database or without it."""
+        ...
+
+    async def take_up(self) -> None:
+        """See to what was left behind.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        ...
+
+
 class Drainer:
     """Empties the spool.
 
@@ -48,24 +73,36 @@ class Drainer:
         self._store = store
         self._set_aside = set_aside
         self._pass_on = pass_on
-        self._take_up: Callable[[], Awaitable[None]] = _nothing
-        self._has_begun = False
+        self._beginning: Beginning | None = None
+        self._has_joined = self._has_begun = False
+        self._is_among_others = False
         self._stuck: str | None = None
         """Why nothing moves on; None while it does."""
         self._task: asyncio.Task[None] | None = None
 
     @property
     def is_done(self) -> bool:
-        """Tell whether what comes now may go to the database at once: nothing that came before it waits here."""
-        return self._has_begun and self._spool.is_empty
+        """Tell whether what comes now may go to the database at once: nothing that came before it waits here.
 
-    async def start(self, take_up: Callable[[], Awaitable[None]]) -> None:
-        """Take up what was left behind, drain for a moment, and go on with both in the background.
-
-        Args:
-            take_up: must be through before anything is passed on; tried again while the database is away.
+        Beside others, whoever takes a conversation reads its rows in order: it needs not wait for what was left behind.
         """
-        self._take_up = take_up
+        return (self._has_begun or self._is_among_others) and self._spool.is_empty
+
+    async def join(self, beginning: Beginning) -> None:
+        """Join the others, or find the database away; then this is done once it is back."""
+        self._beginning = beginning
+        try:
+            await self._join()
+        except StoreError as error:
+            log.warning("started_without_database", error=type(error).__name__)
+
+    async def _join(self) -> None:
+        if self._beginning is not None and not self._has_joined:
+            self._is_among_others = await self._beginning.join()
+            self._has_joined = True
+
+    async def start(self) -> None:
+        """Take up what was left behind, drain for a moment, and go on with both in the background."""
         try:
             await self._begin()
             async with asyncio.timeout(FIRST_WITHIN_S):
@@ -75,8 +112,9 @@ class Drainer:
         self._task = asyncio.create_task(self._keep())
 
     async def _begin(self) -> None:
-        if not self._has_begun:
-            await self._take_up()
+        await self._join()
+        if self._beginning is not None and not self._has_begun:
+            await self._beginning.take_up()
             self._has_begun = True
 
     async def _keep(self) -> None:
@@ -163,7 +201,3 @@ class Drainer:
         except StoreRefused:
             await self._spool.keep(rows[0])
         return [False]  # nothing to take a turn for
-
-
-async def _nothing() -> None:
-    """Have nothing to take up."""

@@ -9,7 +9,7 @@ from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId
 from core.inbox import InboxMark, InboxRow, InboxState
 from core.outbox import OutboxRow, SendState
 from core.replies import ApiCall
-from core.storage import DeadLetter, Held, Save, Store, TranscriptRow
+from core.storage import DeadLetter, Held, Member, Save, Store, TranscriptRow
 from tests.fakes import START
 
 C1 = ConversationId("web:site:c1")
@@ -119,6 +119,20 @@ class StoreContract:
         await store.release([Held(C1, first.fence)], "a")
         assert await store.acquire([C1], "b", LEASE_S) == []
         assert await store.renew([Held(C1, second.fence)], "a", LEASE_S) == {C1}
+
+    async def test_a_lease_whose_fence_nobody_heard_is_given_back_by_its_worker_alone(self, store: Store) -> None:
+        await store.acquire([C1], "a", LEASE_S)
+        await store.release([Held(C1, None)], "b")
+        assert await store.acquire([C1], "b", LEASE_S) == []
+        await store.release([Held(C1, None)], "a")
+        assert len(await store.acquire([C1], "b", LEASE_S)) == 1
+
+    async def test_where_nobody_else_can_be_every_lease_ends_and_nobody_is_a_member(self, store: Store) -> None:
+        await store.acquire([C1], "a", LEASE_S)
+        await store.beat(Member("a", "all", None), LEASE_S)
+        await store.release_all()
+        assert len(await store.acquire([C1], "b", LEASE_S)) == 1
+        assert await store.beat(Member("b", "all", None), LEASE_S) == [Member("b", "all", None)]
 
     async def test_an_empty_conversation_goes_with_its_lease_and_its_fence_stays_gone(self, store: Store) -> None:
         (first,) = await store.acquire([C1], "a", LEASE_S)

@@ -7,7 +7,8 @@ that the suite is seen to catch the mistake and not a heap of rubble.
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,7 @@ from channels.whatsapp.transport import Transport
 from channels.whatsapp.verify import verify_signature as checked_whatsapp
 from core.errors import UnknownOutcome
 from core.events import Event
-from core.inbox import MAX_CRASHES, InboxMark, InboxRow, InboxState
+from core.inbox import InboxMark, InboxRow, InboxState
 from core.outbox import SendState
 from core.ports import Escape
 from core.replies import Reply
@@ -36,8 +37,8 @@ from core.storage import Save
 from core.store.memory import MemoryStore
 from hub.holds import Hold
 from hub.inbox import Inbox
-from hub.lanes.local import Lane, Lanes, Task
 from hub.outbox import Outbox
+from hub.suspects import Suspects
 from hub.templating import BoundWords, Templates
 from hub.turns import Turns
 
@@ -149,23 +150,17 @@ def _retrying(request: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def counted_after_handling(patch: pytest.MonkeyPatch) -> None:
-    """M7: a run that may end the process is written down once it is over."""
-    counting, taking = Lanes._survives, Lanes._take
+    """M7: that a message is being handled is noted once it is over."""
 
-    async def survives(self: Lanes, hold: Hold, task: Task) -> bool:
-        return task.row.crashes < MAX_CRASHES or await counting(self, hold, task)
+    @contextmanager
+    def handling(self: Suspects, row: InboxRow) -> Iterator[None]:
+        yield
+        self._now.append(row.id)
+        self._write()
+        self._now.remove(row.id)
+        self._write()
 
-    async def take(self: Lanes, hold: Hold, lane: Lane) -> bool:
-        row, is_orphan = lane.tasks[0].row, hold.is_orphan
-        is_taken = await taking(self, hold, lane)
-        if is_orphan:
-            hold.is_orphan = False
-            counted = InboxMark(id=row.id, home=row.home, state=InboxState.READY, crashes=row.crashes + 1)
-            await self._records.mark_now(counted)
-        return is_taken
-
-    patch.setattr(Lanes, "_survives", survives)
-    patch.setattr(Lanes, "_take", take)
+    patch.setattr(Suspects, "handling", handling)
 
 
 def done_before_committed(patch: pytest.MonkeyPatch) -> None:

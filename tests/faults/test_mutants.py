@@ -7,6 +7,7 @@ complaint must be heard. A scenario that is always red proves nothing.
 import asyncio
 import itertools
 import json
+import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
@@ -51,6 +52,7 @@ from hub.emulate.telegram import text_update
 from hub.emulate.world import World
 from hub.holds import LEASE_S
 from hub.inbox import Inbox
+from hub.suspects import Suspects
 from hub.telemetry import Metrics
 from tests.factories import ACCOUNT, Bench, FakeChannel, build_bench
 from tests.fakes import FakeClock
@@ -301,32 +303,49 @@ async def process_dies_with_a_request_out(_: Path) -> Complaints:
     return await judge(["m1"], ["m1"], await recover(store, channel=channel), "at_most_once")
 
 
-async def message_ends_every_process_that_handles_it(_: Path) -> Complaints:
-    """F024: it is dead after its third counted run, and the conversation goes on."""
+async def message_ends_every_process_that_handles_it(folder: Path) -> Complaints:
+    """F024: it is dead after its third run, and the conversation goes on."""
     store, channel = MemoryStore(SystemClock()), FakeChannel()
     waiting = build_bench(store=store, channel=channel, worker="w0")
     waiting.inbox._offer = lambda *_: None  # it stands at the door only
     for id in ("boom", "m2"):
         await waiting.receive(id, id)
     for number in range(MAX_CRASHES + 3):
-        life = Life(store, worker=f"w{number + 1}", channel=channel)
-        life.bench.responder.script = ends(life.connection)
+        suspects = Suspects(folder, f"w{number + 1}")
+        suspects.open()
+        await suspects.count(store)
+        life = Life(store, worker=f"w{number + 1}", channel=channel, handling=suspects.handling)
+        life.bench.responder.script = ends(life.connection, suspects)
         await store.release_all()
         await life.bench.sweep.once(everything=True)
         await life.bench.settle()
         await life.kill()
+        leave(suspects)
     channel.sent = [(place, "boom" if text == NOTICE else text) for place, text in channel.sent]
     complaints = await judge(["boom", "m2"], ["boom", "m2"], waiting)
     state = await waiting.state_of("boom")
     return complaints if state == InboxState.DEAD else complaints | {"alive": (f"boom is {state}",)}
 
 
-def ends(connection: Connection) -> Callable[[Conversation, MessageReceived, Mapping[str, ActionResult]], None]:
+def leave(suspects: Suspects) -> None:
+    """End a process that notes: its file stays as it is, and the system lets go of its lock."""
+    if suspects._file is not None:
+        os.close(suspects._file)
+        suspects._file = None
+    if suspects._folder is not None:
+        suspects._folder.release()
+        suspects._folder = None
+
+
+def ends(
+    connection: Connection, suspects: Suspects
+) -> Callable[[Conversation, MessageReceived, Mapping[str, ActionResult]], None]:
     """Return a handler that ends its process on one text, as `os._exit` would."""
 
     def handle(_: Conversation, event: MessageReceived, __: Mapping[str, ActionResult]) -> None:
         if event.text == "boom":
             connection.is_cut.set()
+            leave(suspects)
             raise asyncio.CancelledError
 
     return handle

@@ -5,6 +5,7 @@ import gzip
 import itertools
 import json
 from collections.abc import AsyncIterator
+from unittest.mock import AsyncMock
 from urllib.parse import urlencode
 
 import pytest
@@ -55,7 +56,7 @@ def mind(settings: Settings) -> Mind:
 async def app(settings: Settings, mind: Mind) -> AsyncIterator[App]:
     clock = SystemClock()
     app = assemble(settings, "all", mind, MemoryStore(clock), clock, Metrics())
-    await app.start()
+    await app.start(AsyncMock())
     yield app
     await app.stop()
 

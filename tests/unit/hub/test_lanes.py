@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,10 @@ from core.errors import RateLimited, StoreUnavailable, UnknownOutcome
 from core.events import MessageReceived
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow, InboxState, OpenRow
-from core.storage import DeadLetter, Held, Save, TranscriptRow
+from core.storage import DeadLetter, Held, Leased, Save, TranscriptRow
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
-from hub.holds import LEASE_S
+from hub.holds import LEASE_S, RECORDED_WITHIN
 from tests.factories import Bench, FakeChannel, FakeResponder, build_bench, echo
 
 T1 = ConversationId("fake:one:t1")
@@ -206,11 +207,10 @@ async def test_a_turn_whose_mark_was_lost_is_not_taken_twice(bench: Bench) -> No
 
 
 async def test_a_message_that_ended_the_process_three_times_is_dead_without_a_fourth_run(bench: Bench) -> None:
-    """F024: claims without an outcome are counted before the run."""
+    """F024: three ends of the process are written down."""
     bench.inbox._offer = lambda *_: None
     await bench.receive("1")
     await bench.store.mark_inbox([InboxMark(id="fake:1", state=InboxState.READY, crashes=3)])
-    await bench.store.acquire([T1], "dead", 0.0)
     await bench.sweep.once(everything=True)
     await bench.settle()
     assert await bench.state_of("1") == "dead"
@@ -275,6 +275,44 @@ class FailingStore(MemoryStore):
     async def bury(self, letter: DeadLetter) -> None:
         self._maybe_fail("bury")
         await super().bury(letter)
+
+
+class DeafStore(MemoryStore):
+    """A lease is taken, and the answer gets lost."""
+
+    is_deaf = True
+
+    async def acquire(self, *args: Any, **kwargs: Any) -> list[Leased]:
+        leased = await super().acquire(*args, **kwargs)
+        if self.is_deaf:
+            self.is_deaf = False
+            raise StoreUnavailable("the connection broke before the answer")
+        return leased
+
+
+async def test_a_lease_whose_answer_was_lost_does_not_keep_ourselves_out() -> None:
+    """F030: otherwise its conversation waits until the lease runs out."""
+    bench = build_bench(store=DeafStore(SystemClock()))
+    await bench.receive("1")
+    await bench.settle(timeout_s=LEASE_S / 2)
+    assert [text for _, text in bench.channel.sent] == ["hello"]
+
+
+async def test_lines_that_the_transcript_did_not_take_are_written_again_without_a_new_message(frail: Bench) -> None:
+    """Nobody writes for days; what was said must be found all the same."""
+    fail(frail, "record", 9)
+    await frail.receive("1")
+    await frail.settle()
+    await frail.holds.give_back_idle()
+    fail(frail, "record", 0)
+    assert await frail.store.transcript(T1, 0, 9) == []
+    later = frail.clock.now() + 2 * RECORDED_WITHIN
+    assert await frail.store.waking(later, 9) == [T1]
+    frail.lanes.wake(T1)
+    await frail.settle()
+    await frail.holds.give_back_idle()
+    assert [line.direction for line in await frail.store.transcript(T1, 0, 9)] == ["in", "out"]
+    assert await frail.store.waking(later, 9) == []
 
 
 @pytest.fixture

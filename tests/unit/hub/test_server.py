@@ -1,5 +1,6 @@
 import json
 from collections.abc import AsyncIterator
+from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp import web
@@ -37,7 +38,7 @@ def mind(settings: Settings) -> Mind:
 async def app(settings: Settings, mind: Mind) -> AsyncIterator[App]:
     clock = SystemClock()
     app = assemble(settings, "all", mind, MortalStore(clock), clock, Metrics())
-    await app.start()
+    await app.start(AsyncMock())
     yield app
     await app.stop()
 

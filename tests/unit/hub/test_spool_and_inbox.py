@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,18 +49,30 @@ class Door:
         self.bench: Bench = build_bench(store=self.store)
         self.spool = Spool(folder / "spool", name, 10_000_000, self.bench.metrics, disk)
         self.takes_up = 0
+        self.has_others = False
+        self.listens, self.past = asyncio.Event(), asyncio.Event()
+        self.past.set()
         bench = self.bench
         bench.inbox = Inbox(
             self.store, "p1", bench.clock, bench.metrics, {ACCOUNT: bench.channel}, bench.inbox._offer, self.spool
         )
 
+    async def join(self) -> bool:
+        if self.store.state != "up":
+            raise StoreUnavailable("no primary")
+        return self.has_others
+
+    async def listen(self) -> None:
+        self.listens.set()
+
     async def take_up(self) -> None:
         if self.store.state != "up":
             raise StoreUnavailable("no primary")
+        await self.past.wait()
         self.takes_up += 1
 
     async def start(self) -> "Door":
-        await self.bench.inbox.start(self.take_up)
+        await self.bench.inbox.start(self)
         return self
 
     async def stop(self) -> None:
@@ -196,7 +209,7 @@ async def test_without_its_database_a_hub_starts_and_accepts(tmp_path: Path) -> 
     assert door.takes_up == 0
     door.store.state = "up"
     await door.until_drained()
-    assert (door.takes_up, door.said) == (1, ["hello"])
+    assert (door.takes_up, door.listens.is_set(), door.said) == (1, True, ["hello"])
     assert await door.receive("2") == "accepted"
     assert door.spool.is_empty
     await door.stop()
@@ -223,14 +236,50 @@ async def test_what_a_dead_process_left_is_handled_before_what_comes_now(tmp_pat
 async def test_what_comes_while_a_start_takes_up_the_past_waits_in_the_spool(tmp_path: Path) -> None:
     """Nobody is refused by a restart, and nothing overtakes what was left behind."""
     door = Door(tmp_path)
-    past = asyncio.Event()
-    starting = asyncio.create_task(door.bench.inbox.start(past.wait))  # type: ignore[arg-type]
+    door.past.clear()
+    starting = asyncio.create_task(door.start())
+    await door.listens.wait()
     assert await door.receive("1") == "accepted"
     assert door.store.inserts == 0
-    past.set()
+    door.past.set()
     await starting
     await door.until_drained()
     assert door.said == ["hello"]
+    await door.stop()
+
+
+async def test_beside_others_what_comes_goes_to_the_database_at_once(tmp_path: Path) -> None:
+    """F014: they take the next message of the same person from there, and must not find it before this one."""
+    door = Door(tmp_path)
+    door.has_others = True
+    door.past.clear()
+    starting = asyncio.create_task(door.start())
+    await door.listens.wait()
+    assert await door.receive("1") == "accepted"
+    assert door.store.inserts == 1
+    assert door.spool.is_empty
+    door.past.set()
+    await starting
+    await door.stop()
+
+
+async def test_nothing_reaches_a_process_before_the_others_know_it(tmp_path: Path, monkeypatch: Any) -> None:
+    """F014."""
+    door, known = Door(tmp_path), asyncio.Event()
+
+    async def join() -> bool:
+        assert not door.listens.is_set()
+        await known.wait()
+        return True
+
+    monkeypatch.setattr(door, "join", join)
+    starting = asyncio.create_task(door.start())
+    for _ in range(5):
+        await asyncio.sleep(0.002)
+    assert not door.listens.is_set()
+    known.set()
+    await starting
+    assert door.listens.is_set()
     await door.stop()
 
 
