@@ -196,8 +196,19 @@ class Store(Protocol):
         """Return conversations of an account (`channel:account`) with something done since then, latest first."""
         ...
 
-    async def beat(self, member: Member, alive_s: float) -> list[Member]:
-        """Say that a process lives; returns all that said so within `alive_s`, by the database's clock."""
+    async def beat(self, member: Member, alive_s: float, *, spools: bool = False) -> list[Member]:
+        """Say that a process lives; returns all that said so within `alive_s`, by the database's clock.
+
+        It also says whether it `spools`: has accepted payloads that are not in the database yet.
+        """
+        ...
+
+    async def note_spool(self, name: str, *, spools: bool) -> None:
+        """Say at once, between two beats, whether a process has accepted payloads that are not in the database yet."""
+        ...
+
+    async def spooling(self, alive_s: float) -> list[str]:
+        """Return the living processes that have said they have such payloads."""
         ...
 
     async def leave(self, name: str) -> None:

@@ -66,6 +66,7 @@ class Inbox:
         channels: every account that is on, by `channel:account`.
         offer: called with each new row once it is durable, and with its events where they were read before.
         spool: takes what the database does not; None where nothing is accepted.
+        spool_changed: called when something has come into the spool, or it has become empty.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Inbox:
         channels: Mapping[str, Channel],
         offer: Callable[[InboxRow, tuple[Event, ...] | None], None],
         spool: Spool | None = None,
+        spool_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._node = node
@@ -91,7 +93,9 @@ class Inbox:
         self._closed = False
         self._group: GroupCommit[_Arrival, Journaled] = GroupCommit(self._journal)
         self.spool = spool
-        self._drainer = None if spool is None else Drainer(spool, store, self._unstorable, self._pass_on)
+        self._is_filling = False
+        self._spool_changed = spool_changed
+        self._drainer = None if spool is None else Drainer(spool, store, self._unstorable, self._pass_on, spool_changed)
 
     async def accept(self, inbound: Inbound) -> Acceptance:
         """Journal a payload; returns once it is durable, or known from before.
@@ -149,7 +153,22 @@ class Inbox:
                 log.warning("database_did_not_take", rows=len(rows), error=type(error).__name__, detail=str(error))
         if self.spool is None:
             return [Journaled.REFUSED] * len(rows)
-        return [Journaled.SPOOLED if kept else Journaled.REFUSED for kept in await self.spool.append(rows)]
+        return [Journaled.SPOOLED if kept else Journaled.REFUSED for kept in await self._spool(self.spool, rows)]
+
+    async def _spool(self, spool: Spool, rows: Sequence[InboxRow]) -> list[bool]:
+        """Write rows into the spool; the others hear of it first: the platform may send the next message to them."""
+        self._is_filling = True
+        self._spool_changed()
+        try:
+            return await spool.append(rows)
+        finally:
+            self._is_filling = False
+            self._spool_changed()
+
+    @property
+    def is_spooling(self) -> bool:
+        """Tell whether something that was accepted here is not in the database yet."""
+        return self._is_filling or (self.spool is not None and not self.spool.is_empty)
 
     def _row(self, inbound: Inbound) -> InboxRow:
         channel = self._channels[account_key(inbound.channel, inbound.account)]

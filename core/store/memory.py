@@ -69,6 +69,7 @@ class MemoryStore:
     """By conversation, and id of the line or of the platform."""
     _letters: dict[str, DeadLetter] = field(default_factory=dict)
     _members: dict[str, tuple[Member, float]] = field(default_factory=dict)
+    _spooling: set[str] = field(default_factory=set)
     _fences: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def prepare(self) -> None:
@@ -218,18 +219,32 @@ class MemoryStore:
         ]
         return sorted(found, key=lambda one: one[1], reverse=True)[:limit]
 
-    async def beat(self, member: Member, alive_s: float) -> list[Member]:
+    async def beat(self, member: Member, alive_s: float, *, spools: bool = False) -> list[Member]:
         """Say that a process lives; returns all that said so within `alive_s`."""
         now = self.clock.monotonic()
         before = [name for name, (other, _) in self._members.items() if member.node and other.node == member.node]
         for name in before:
             del self._members[name]
         self._members[member.name] = (member, now)
+        await self.note_spool(member.name, spools=spools)
         return [other for other, at in self._members.values() if at > now - alive_s]
 
     async def leave(self, name: str) -> None:
         """Say that a process ends."""
         self._members.pop(name, None)
+        self._spooling.discard(name)
+
+    async def note_spool(self, name: str, *, spools: bool) -> None:
+        """Say whether a process has accepted payloads that are not in the database yet."""
+        if spools:
+            self._spooling.add(name)
+        else:
+            self._spooling.discard(name)
+
+    async def spooling(self, alive_s: float) -> list[str]:
+        """Return the living processes that have said they have such payloads."""
+        since = self.clock.monotonic() - alive_s
+        return sorted(name for name, (_, at) in self._members.items() if at > since and name in self._spooling)
 
     async def first_due(self) -> datetime | None:
         """Return since when the longest waiting outbox wants attention; None when none does."""

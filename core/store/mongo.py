@@ -348,16 +348,29 @@ class MongoStore:
         return [(ConversationId(row["_id"]), row["touched_at"]) async for row in rows]
 
     @_translated
-    async def beat(self, member: Member, alive_s: float) -> list[Member]:
+    async def beat(self, member: Member, alive_s: float, *, spools: bool = False) -> list[Member]:
         """Say that a process lives; returns all that said so within `alive_s`, by the database's clock."""
         now = await self._earliest_database_time()
         members = self._collection("members")
         if member.node is not None:
             await members.delete_many({"node": member.node, "_id": {"$ne": member.name}})
-        seen = {"role": member.role, "node": member.node, "seen_at": now}
+        seen = {"role": member.role, "node": member.node, "spools": spools, "seen_at": now}
         await members.update_one({"_id": member.name}, {"$set": seen}, upsert=True)
         found = members.find({"seen_at": {"$gt": now - timedelta(seconds=alive_s)}})
         return [Member(row["_id"], row["role"], row.get("node")) async for row in found]
+
+    @_translated
+    async def note_spool(self, name: str, *, spools: bool) -> None:
+        """Say whether a process has accepted payloads that are not in the database yet."""
+        said = {"spools": spools, "seen_at": await self._earliest_database_time()}
+        await self._collection("members").update_one({"_id": name}, {"$set": said})
+
+    @_translated
+    async def spooling(self, alive_s: float) -> list[str]:
+        """Return the living processes that have said they have such payloads."""
+        since = await self._earliest_database_time() - timedelta(seconds=alive_s)
+        found = self._collection("members").find({"seen_at": {"$gt": since}, "spools": True}, {"_id": 1})
+        return sorted([row["_id"] async for row in found])
 
     @_translated
     async def leave(self, name: str) -> None:

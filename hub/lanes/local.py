@@ -39,6 +39,7 @@ TAKEN_KEPT = 10_000
 """Rows remembered as taken until the database knows it: more than are marked in a second."""
 READ_AT_ONCE = 20
 """Rows read together that were accepted unread; a mail may have 10 MiB."""
+LOOK_AT_SPOOLS_EVERY_S = 0.1
 TAKE_AGAIN_AFTER_S = (0.2, 1.0, 2.0)
 LONGEST_WAIT_S = 30.0
 """A hold is kept this long for a row that waits; beyond it the lease is given back and the sweep comes again."""
@@ -79,12 +80,23 @@ class Place(Protocol):
         """Tell whether a conversation, or an account whose rows are read later, is ours to see to."""
         ...
 
+    async def has_undrained(self) -> bool:
+        """Tell whether earlier rows than those in the database may still be in somebody's spool.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        ...
+
 
 class _Alone:
     is_alone = True
 
     def owns(self, _name: str) -> bool:
         return True
+
+    async def has_undrained(self) -> bool:
+        return False
 
 
 ALONE: Place = _Alone()
@@ -392,6 +404,9 @@ class Lanes:
 
     async def _open_rows(self, names: Sequence[ConversationId]) -> list[list[InboxRow]]:
         rows = await self._store.open_of(list(dict.fromkeys(names)))
+        while not self._place.is_alone and await self._place.has_undrained() and not self._closing.is_set():
+            await self._nap(LOOK_AT_SPOOLS_EVERY_S)
+            rows = await self._store.open_of(list(dict.fromkeys(names)))
         return [[row for row in rows if row.conversation_id == name] for name in names]
 
     async def _wait(self, lane: Lane, wait_s: float, *, for_tasks: bool) -> None:

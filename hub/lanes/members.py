@@ -9,6 +9,7 @@ view that is seconds old costs a wait and nothing else.
 import asyncio
 import zlib
 from collections.abc import Callable, Iterable
+from math import inf
 
 import structlog
 
@@ -26,6 +27,9 @@ ALIVE_S = 8.0
 """Silent for longer, and a process counts as gone."""
 SEEN_WITHIN_S = 1.25 * BEAT_EVERY_S
 """After so long every living process has noticed a new one."""
+UNDRAINED_AT_MOST_S = 30.0
+"""Longer than most outages take to drain: past it, whoever still spools is not waited for."""
+SAY_AGAIN_AFTER_S = 0.25
 ALONE_AFTER_S = 10.0
 """So long after the last other process was seen, what it accepted has been found by the sweep."""
 TAKES_TURNS = frozenset({"all", "worker"})
@@ -62,6 +66,11 @@ class Members:
         """Called after somebody came or went."""
         self._members: frozenset[Member] = frozenset({me})
         self._others_seen: float | None = None
+        self._spools: Callable[[], bool] = lambda: False
+        self._spool_changed = asyncio.Event()
+        self._has_said = False
+        self._settles_at = 0.0
+        self._waited_since: dict[str, float] = {}
         self.mine: frozenset[int] = frozenset()
         """Our partitions."""
         self._divide()
@@ -90,7 +99,9 @@ class Members:
 
     async def beat(self) -> None:
         """Say that we live, and look who else does."""
-        members = frozenset({*await self._store.beat(self._me, ALIVE_S), self._me})
+        spools = self._spools()
+        members = frozenset({*await self._store.beat(self._me, ALIVE_S, spools=spools), self._me})
+        self._has_said = spools
         if len(members) > 1:
             self._others_seen = self._clock.monotonic()
         if members == self._members:
@@ -116,9 +127,42 @@ class Members:
             try:
                 await self.beat()
                 self._metrics.database_up.set(1)
+                if self._settles_at == inf:
+                    self._settles_at = self._clock.monotonic() + SEEN_WITHIN_S
             except StoreError as error:
                 self._metrics.database_up.set(0)
+                self._settles_at = inf
                 log.warning("beat_missed", error=type(error).__name__)
+
+    def watch(self, spools: Callable[[], bool]) -> Callable[[], None]:
+        """Have the others told whether this process has payloads in its spool; returns what to call on a change."""
+        self._spools = spools
+        return self._spool_changed.set
+
+    async def tell(self) -> None:
+        """Tell the others about our spool as soon as that changes, until cancelled."""
+        while True:
+            await self._spool_changed.wait()
+            self._spool_changed.clear()
+            while not self.is_alone and (spools := self._spools()) != self._has_said:
+                try:
+                    await self._store.note_spool(self._me.name, spools=spools)
+                    self._has_said = spools
+                except StoreError:
+                    await asyncio.sleep(SAY_AGAIN_AFTER_S)
+
+    async def has_undrained(self) -> bool:
+        """Tell whether earlier rows than those in the database may still be in somebody's spool (ADR 0011).
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        now = self._clock.monotonic()
+        if now < self._settles_at:
+            return True  # it has just come back: who spooled meanwhile may not have said so yet
+        names = await self._store.spooling(ALIVE_S)
+        self._waited_since = {name: self._waited_since.get(name, now) for name in names}
+        return any(now - since < UNDRAINED_AT_MOST_S for since in self._waited_since.values())
 
     async def leave(self) -> None:
         """Say that we end."""

@@ -60,6 +60,7 @@ class Drainer:
     Args:
         set_aside: makes of a row that the database refuses one that it can hold.
         pass_on: is given what is durable and open, in order.
+        emptied: called when nothing is left.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class Drainer:
         store: Store,
         set_aside: Callable[[InboxRow], InboxRow],
         pass_on: Callable[[Sequence[InboxRow]], None],
+        emptied: Callable[[], None] = lambda: None,
     ) -> None:
         self._spool = spool
         self._store = store
         self._set_aside = set_aside
         self._pass_on = pass_on
+        self._emptied = emptied
         self._beginning: Beginning | None = None
         self._has_joined = self._has_begun = False
         self._is_among_others = False
@@ -171,6 +174,7 @@ class Drainer:
                 await self._spool.forget(batch)
         finally:
             self._pass_on(drained)
+        self._emptied()
 
     async def _insert(self, rows: Sequence[InboxRow]) -> list[InboxRow]:
         """Insert rows under their own ids; returns those whose turn is still to come, in order.

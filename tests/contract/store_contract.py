@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from core.conversation import Conversation, Session
 from core.events import Address
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId
@@ -134,6 +136,23 @@ class StoreContract:
         assert len(await store.acquire([C1], "b", LEASE_S)) == 1
         assert await store.beat(Member("b", "all", None), LEASE_S) == [Member("b", "all", None)]
 
+    async def test_a_living_process_says_whether_it_has_payloads_that_are_not_here_yet(self, store: Store) -> None:
+        web, worker = Member("w", "web", "node"), Member("a", "worker", None)
+        await store.beat(web, LEASE_S, spools=True)
+        await store.beat(worker, LEASE_S)
+        assert await store.spooling(LEASE_S) == ["w"]
+        await store.note_spool("a", spools=True)
+        await store.note_spool("w", spools=False)
+        assert await store.spooling(LEASE_S) == ["a"]
+        await store.beat(worker, LEASE_S)
+        assert await store.spooling(LEASE_S) == []
+        await store.beat(web, LEASE_S, spools=True)
+        await store.beat(Member("w2", "web", "node"), LEASE_S, spools=False)
+        assert await store.spooling(LEASE_S) == [], "a new life of the same node has looked into that spool"
+        await store.note_spool("a", spools=True)
+        await store.leave("a")
+        assert await store.spooling(LEASE_S) == []
+
     async def test_an_empty_conversation_goes_with_its_lease_and_its_fence_stays_gone(self, store: Store) -> None:
         (first,) = await store.acquire([C1], "a", LEASE_S)
         await store.release([Held(C1, first.fence, is_empty=True)], "a")
@@ -225,6 +244,30 @@ class StoreContract:
         assert [found.state for found in await store.transcript(C1, 0, 10)] == ["read"]
         await store.note_delivery(C1, "o1", "p1", "failed", "63016")
         assert [(found.state, found.reason) for found in await store.transcript(C1, 0, 10)] == [("failed", "63016")]
+
+    @pytest.mark.parametrize("line_id", ["o1", None], ids=["by our id", "by the platform's"])
+    async def test_a_delivery_state_that_comes_before_its_line_waits_for_it(
+        self, line_id: str | None, store: Store
+    ) -> None:
+        """F056: the furthest of them counts; a line of the same name elsewhere is another's."""
+        for state in ("delivered", "sent"):
+            await store.note_delivery(C1, line_id, "p1", state, None)
+        elsewhere = line("o2", "sent", provider_id="p1", conversation_id="web:site:c2")
+        await store.record([line("o1", "sent", provider_id="p1"), elsewhere])
+        assert [found.state for found in await store.transcript(C1, 0, 10)] == ["delivered"]
+        assert [found.state for found in await store.transcript(elsewhere.conversation_id, 0, 10)] == ["sent"]
+
+    async def test_a_failure_that_comes_before_its_line_says_why(self, store: Store) -> None:
+        await store.note_delivery(C1, "o1", "p1", "failed", "63016")
+        await store.record([line("o1", "sent", provider_id="p1")])
+        assert [(found.state, found.reason) for found in await store.transcript(C1, 0, 10)] == [("failed", "63016")]
+
+    async def test_a_line_and_its_delivery_state_that_come_together_find_each_other(self, store: Store) -> None:
+        names = [f"o{number}" for number in range(20)]
+        writes = [store.record([line(name, "sent", provider_id=f"p-{name}")]) for name in names]
+        notes = [store.note_delivery(C1, name, f"p-{name}", "read", None) for name in names]
+        await asyncio.gather(*(task for pair in zip(writes, notes, strict=True) for task in pair))
+        assert {found.state for found in await store.transcript(C1, 0, 100)} == {"read"}
 
     async def test_a_held_send_is_listed_until_it_is_sent(self, store: Store) -> None:
         await store.record([line("o1", "held", call=out_row("o1").call)])

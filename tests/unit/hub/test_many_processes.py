@@ -3,16 +3,26 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
+from core.errors import StoreUnavailable
 from core.ids import ConversationId
 from core.inbox import InboxRow
 from core.storage import Member
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.lanes.dispatch import UNREAD, Dispatch
-from hub.lanes.members import ALONE_AFTER_S, PARTITIONS, Members, owner_of, partition_of
+from hub.lanes.members import (
+    ALONE_AFTER_S,
+    PARTITIONS,
+    SEEN_WITHIN_S,
+    UNDRAINED_AT_MOST_S,
+    Members,
+    owner_of,
+    partition_of,
+)
 from hub.telemetry import Metrics
 from tests.factories import Bench, FakeChannel, build_bench
 
@@ -96,10 +106,14 @@ class Shared:
     owned: bool = True
     is_alone: bool = False
     asked: list[str] = field(default_factory=list)
+    undrained: bool = False
 
     def owns(self, name: str) -> bool:
         self.asked.append(name)
         return self.owned
+
+    async def has_undrained(self) -> bool:
+        return self.undrained
 
 
 def conversation_of(row: InboxRow) -> ConversationId:
@@ -134,6 +148,95 @@ async def test_an_earlier_row_whose_hint_was_lost_is_taken_before_the_later_one(
     await owner.receive("2", "second")
     await owner.settle()
     assert [text for _, text in owner.channel.sent] == ["first", "second"]
+
+
+async def test_nothing_is_taken_while_an_earlier_row_may_be_in_the_spool_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hub.lanes.local.LOOK_AT_SPOOLS_EVERY_S", 0.01)
+    owner, other = two_processes()
+    assert isinstance(owner.lanes._place, Shared)
+    owner.lanes._place.undrained = True
+    await owner.receive("2", "second")
+    await asyncio.sleep(0.03)
+    assert owner.channel.sent == []
+    other.inbox._offer = lambda *_: None
+    await other.receive("1", "first")
+    row = await owner.store.find_inbox("fake:1")
+    assert row is not None
+    earlier = row.model_copy(update={"received_at": row.received_at - timedelta(seconds=9)})
+    owner.store._inbox["fake:1"] = earlier  # type: ignore[attr-defined]
+    owner.lanes._place.undrained = False
+    await owner.settle()
+    assert [text for _, text in owner.channel.sent] == ["first", "second"]
+
+
+class Mortal(MemoryStore):
+    """A database that is away while a test says so."""
+
+    is_away = False
+
+    async def beat(self, member: Member, alive_s: float, *, spools: bool = False) -> list[Member]:
+        if self.is_away:
+            raise StoreUnavailable("no primary")
+        return await super().beat(member, alive_s, spools=spools)
+
+    async def note_spool(self, name: str, *, spools: bool) -> None:
+        if self.is_away:
+            raise StoreUnavailable("no primary")
+        await super().note_spool(name, spools=spools)
+
+
+async def told(web: Members, worker: Members, *, undrained: bool) -> bool:
+    async with asyncio.timeout(5):
+        while await worker.has_undrained() is not undrained:
+            await asyncio.sleep(0.005)
+    return True
+
+
+async def test_the_others_hear_at_once_that_a_process_spools_and_that_it_is_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hub.lanes.members.SAY_AGAIN_AFTER_S", 0.01)
+    clock = HandClock()
+    store = Mortal(clock)
+    web, worker = members(store, "web", clock, "web"), members(store, "worker", clock)
+    spool = {"m1"}
+    changed = web.watch(lambda: bool(spool))
+    for one in (worker, web, worker):
+        await one.beat()
+    assert await worker.has_undrained(), "what a start found in its spool is told with the first beat"
+    telling = asyncio.create_task(web.tell())
+    spool.clear()
+    changed()
+    assert await told(web, worker, undrained=False)
+    store.is_away = True
+    spool.add("m2")
+    changed()
+    await asyncio.sleep(0.03)
+    store.is_away = False
+    assert await told(web, worker, undrained=True)
+    clock.seconds += UNDRAINED_AT_MOST_S
+    await web.beat()
+    assert not await worker.has_undrained(), "it is not waited for for ever"
+    telling.cancel()
+
+
+async def test_after_an_outage_the_others_get_the_time_to_say_what_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.lanes.members.BEAT_EVERY_S", 0.01)
+    clock = HandClock()
+    store = Mortal(clock)
+    worker = members(store, "worker", clock)
+    store.is_away = True
+    keeping = asyncio.create_task(worker.keep())
+    await asyncio.sleep(0.05)
+    store.is_away = False
+    assert await worker.has_undrained()
+    await asyncio.sleep(0.05)
+    assert await worker.has_undrained()
+    clock.seconds += SEEN_WITHIN_S
+    assert not await worker.has_undrained()
+    keeping.cancel()
 
 
 async def test_the_sweep_leaves_what_belongs_to_another_process() -> None:

@@ -21,6 +21,9 @@ class Shared:
     def owns(self, _name: str) -> bool:
         return True
 
+    async def has_undrained(self) -> bool:
+        return False
+
 
 @pytest.mark.parametrize("worst", ["at once", "one after the other"])
 async def test_a_hint_that_both_workers_hear_is_worked_on_by_one_and_in_order(worst: str) -> None:
