@@ -207,8 +207,11 @@ class Store(Protocol):
         """Say at once, between two beats, whether a process has accepted payloads that are not in the database yet."""
         ...
 
-    async def spooling(self, alive_s: float) -> list[str]:
-        """Return the living processes that have said they have such payloads."""
+    async def spooling(self, alive_s: float, late_s: float | None = None) -> list[str]:
+        """Return the living processes that have said they have such payloads.
+
+        With `late_s` also those that accept payloads and have said nothing for so long.
+        """
         ...
 
     async def leave(self, name: str) -> None:

@@ -8,12 +8,14 @@ import hashlib
 import logging
 import re
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, TextIO
 
 import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 SECRET_SHAPES = re.compile(
     r"xox[a-z]-[\w-]+|xapp-[\w-]+|(?<!\w)\d{8,12}:[\w-]{33,}|\bAC[0-9a-f]{32}\b|\bSK[0-9a-f]{32}\b|Bearer\s+\S+|/bot\d+:[^/\s]+"
@@ -57,6 +59,30 @@ def _to_json(value: Any, default: Callable[[Any], Any] | None = None, **_: Any) 
     return orjson.dumps(value, default=default or str).decode()
 
 
+class _Output(logging.StreamHandler[TextIO]):
+    """Writes lines; one that meets a full disk or a reader that is gone is counted, and nothing ends with it (F038)."""
+
+    dropped: ClassVar[int] = 0
+    """Of this process: its hubs share one log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        """Count what could not be written; a line that could not be made is a bug, and logging says so."""
+        if isinstance(sys.exc_info()[1], OSError):
+            _Output.dropped += 1
+        else:
+            super().handleError(record)
+
+
+class _DroppedLines(Collector):
+    """Tells Prometheus how many lines the log lost."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Return the number as it stands."""
+        yield CounterMetricFamily(
+            "frontdesk_log_lines_dropped", "Log lines that could not be written.", value=_Output.dropped
+        )
+
+
 def configure_logging(level: str = "INFO") -> None:
     """Send every log line, ours and the libraries', as one JSON object per line to standard error."""
     shared: list[Any] = [
@@ -72,7 +98,7 @@ def configure_logging(level: str = "INFO") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Output(sys.stderr)
     handler.setLevel(level)  # a library may set its own logger to DEBUG when it is imported (bm25s does)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -165,3 +191,4 @@ class Metrics:
         self.claims_paused = Gauge(
             "frontdesk_claims_paused", "1 while no turns are taken because too many die.", registry=r
         )
+        r.register(_DroppedLines())

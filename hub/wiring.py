@@ -132,6 +132,7 @@ class App:
         await self.inbox.start(_Beginning(self, listen))
         self._go(self.members.keep())
         self._go(self.members.tell())
+        self._go(self.members.look_out())
         self._go(_watch_clock(self.store, self.metrics))
         if self.sweep is not None:
             self._go(self.holds.keep())

@@ -241,10 +241,16 @@ class MemoryStore:
         else:
             self._spooling.discard(name)
 
-    async def spooling(self, alive_s: float) -> list[str]:
-        """Return the living processes that have said they have such payloads."""
-        since = self.clock.monotonic() - alive_s
-        return sorted(name for name, (_, at) in self._members.items() if at > since and name in self._spooling)
+    async def spooling(self, alive_s: float, late_s: float | None = None) -> list[str]:
+        """Return the living processes that have said they have such payloads, or are late to say anything."""
+        now = self.clock.monotonic()
+        late = now - late_s if late_s is not None else float("-inf")
+        living = {name: (member, at) for name, (member, at) in self._members.items() if at > now - alive_s}
+        return sorted(
+            name
+            for name, (member, at) in living.items()
+            if name in self._spooling or (member.role != "worker" and at <= late)
+        )
 
     async def first_due(self) -> datetime | None:
         """Return since when the longest waiting outbox wants attention; None when none does."""

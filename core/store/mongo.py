@@ -366,11 +366,14 @@ class MongoStore:
         await self._collection("members").update_one({"_id": name}, {"$set": said})
 
     @_translated
-    async def spooling(self, alive_s: float) -> list[str]:
-        """Return the living processes that have said they have such payloads."""
-        since = await self._earliest_database_time() - timedelta(seconds=alive_s)
-        found = self._collection("members").find({"seen_at": {"$gt": since}, "spools": True}, {"_id": 1})
-        return sorted([row["_id"] async for row in found])
+    async def spooling(self, alive_s: float, late_s: float | None = None) -> list[str]:
+        """Return the living processes that have said they have such payloads, or are late to say anything."""
+        now = await self._earliest_database_time()
+        known: list[dict[str, Any]] = [{"spools": True}]
+        if late_s is not None:
+            known.append({"seen_at": {"$lte": now - timedelta(seconds=late_s)}, "role": {"$ne": "worker"}})
+        living = {"seen_at": {"$gt": now - timedelta(seconds=alive_s)}, "$or": known}
+        return sorted([row["_id"] async for row in self._collection("members").find(living, {"_id": 1})])
 
     @_translated
     async def leave(self, name: str) -> None:
@@ -465,11 +468,11 @@ class MongoStore:
         if reason is not None:
             change["reason"] = reason
         lines, below = self._collection("messages"), name | {"rank": {"$lt": rank}}
-        raised = await lines.update_one(below, _delivery(change))
-        if raised.matched_count or await lines.find_one(name, {"_id": 1}) is not None:
+        if (await lines.update_one(below, _delivery(change))).matched_count:
             return
-        await self._keep_early(documents.early_name(conversation_id, line_id or provider_id), change)
-        await lines.update_one(below, _delivery(change))  # its line may have been written just now, and found nothing
+        if await lines.find_one(name, {"_id": 1}) is None:
+            await self._keep_early(documents.early_name(conversation_id, line_id or provider_id), change)
+        await lines.update_one(below, _delivery(change))  # its line may have been written since the first look
 
     async def _keep_early(self, name: str, change: Mapping[str, Any]) -> None:
         """Keep a delivery state whose line is not there, unless one that is further along is kept."""

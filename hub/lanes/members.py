@@ -30,6 +30,8 @@ SEEN_WITHIN_S = 1.25 * BEAT_EVERY_S
 UNDRAINED_AT_MOST_S = 30.0
 """Longer than most outages take to drain: past it, whoever still spools is not waited for."""
 SAY_AGAIN_AFTER_S = 0.25
+PING_EVERY_S, SLOW_PING_S = 0.5, 0.4
+"""An insert is spooled after a second: then one ping at least has waited for as long as this."""
 ALONE_AFTER_S = 10.0
 """So long after the last other process was seen, what it accepted has been found by the sweep."""
 TAKES_TURNS = frozenset({"all", "worker"})
@@ -69,7 +71,7 @@ class Members:
         self._spools: Callable[[], bool] = lambda: False
         self._spool_changed = asyncio.Event()
         self._has_said = False
-        self._settles_at = 0.0
+        self._troubled_since = self._settles_at = -inf
         self._waited_since: dict[str, float] = {}
         self.mine: frozenset[int] = frozenset()
         """Our partitions."""
@@ -127,11 +129,8 @@ class Members:
             try:
                 await self.beat()
                 self._metrics.database_up.set(1)
-                if self._settles_at == inf:
-                    self._settles_at = self._clock.monotonic() + SEEN_WITHIN_S
             except StoreError as error:
                 self._metrics.database_up.set(0)
-                self._settles_at = inf
                 log.warning("beat_missed", error=type(error).__name__)
 
     def watch(self, spools: Callable[[], bool]) -> Callable[[], None]:
@@ -151,16 +150,39 @@ class Members:
                 except StoreError:
                     await asyncio.sleep(SAY_AGAIN_AFTER_S)
 
+    async def look_out(self) -> None:
+        """Notice when the database is away, or slow enough for others to have spooled, until cancelled."""
+        while True:
+            await asyncio.sleep(PING_EVERY_S)
+            if self.is_alone:
+                continue
+            asked = self._clock.monotonic()
+            try:
+                await self._store.ping()
+            except StoreError:
+                self._settles_at = -inf  # a series of failures has no end that could be waited for
+                self._note_trouble()
+            else:
+                if self._clock.monotonic() - asked > SLOW_PING_S:
+                    self._note_trouble()
+
+    def _note_trouble(self) -> None:
+        now = self._clock.monotonic()
+        if now > self._settles_at:
+            self._troubled_since = now
+        self._settles_at = now + SEEN_WITHIN_S
+
     async def has_undrained(self) -> bool:
         """Tell whether earlier rows than those in the database may still be in somebody's spool (ADR 0011).
 
         Raises:
             StoreError: the database does not answer.
         """
+        is_recent = self._clock.monotonic() < self._settles_at + ALIVE_S
+        names = await self._store.spooling(ALIVE_S, SEEN_WITHIN_S if is_recent else None)
         now = self._clock.monotonic()
-        if now < self._settles_at:
-            return True  # it has just come back: who spooled meanwhile may not have said so yet
-        names = await self._store.spooling(ALIVE_S)
+        if now < self._settles_at and now - self._troubled_since < UNDRAINED_AT_MOST_S:
+            return True  # who spooled meanwhile may not have said so yet
         self._waited_since = {name: self._waited_since.get(name, now) for name in names}
         return any(now - since < UNDRAINED_AT_MOST_S for since in self._waited_since.values())
 

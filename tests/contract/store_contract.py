@@ -152,6 +152,8 @@ class StoreContract:
         await store.note_spool("a", spools=True)
         await store.leave("a")
         assert await store.spooling(LEASE_S) == []
+        await store.beat(worker, LEASE_S)
+        assert await store.spooling(LEASE_S, late_s=0.0) == ["w2"], "a worker accepts nothing"
 
     async def test_an_empty_conversation_goes_with_its_lease_and_its_fence_stays_gone(self, store: Store) -> None:
         (first,) = await store.acquire([C1], "a", LEASE_S)

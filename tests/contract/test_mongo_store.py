@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
-from core.storage import Save
+from core.storage import EARLY_STATUS_KEPT, Save
 from core.store.mongo import INDEXES, MongoStore
 from hub.clock import SystemClock
 from tests.contract.store_contract import C1, StoreContract, conversation, row
@@ -39,6 +39,17 @@ class TestMongoStore(StoreContract):
         for name, indexes in INDEXES.items():
             information = await store._database[name].index_information()
             assert len(information) == len(indexes) + 1, "ours and the one on _id"
+
+    async def test_a_delivery_state_without_a_line_is_given_to_the_database_to_forget_after_ten_minutes(
+        self, store: MongoStore
+    ) -> None:
+        """F056."""
+        await store.note_delivery(C1, "o1", "p1", "read", None)
+        early = store._database["early_statuses"]
+        index = (await early.index_information())["at_1"]
+        assert index["expireAfterSeconds"] == EARLY_STATUS_KEPT.total_seconds() == 600
+        (kept,) = await early.find({}).to_list(10)
+        assert abs((SystemClock().now() - kept["at"]).total_seconds()) < 60
 
     async def test_the_servers_clock_is_near_ours(self, store: MongoStore) -> None:
         assert abs(await store.clock_skew_s()) < 2.0

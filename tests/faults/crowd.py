@@ -112,17 +112,13 @@ class Crowd:
 
 
 @asynccontextmanager
-async def open_crowd(folder: Path, shape: Shape, seed: int, *, webs: int | None = None) -> AsyncIterator[Crowd]:
-    """Lay out hubs amid their platforms while the block lasts; none is started.
-
-    Args:
-        webs: how many of the web processes the platforms deliver to; all by default.
-    """
+async def open_crowd(folder: Path, shape: Shape, seed: int) -> AsyncIterator[Crowd]:
+    """Lay out hubs amid their platforms while the block lasts; none is started."""
     async with running_platforms(Pace(seed)) as platforms:
         limits = {"FRONTDESK_LIMITS": NO_LIMITS}
         with cluster(folder, shape, {**platforms.environment(), **limits}) as hubs:
-            urls = hubs.urls[:webs]
-            async with Traffic(platforms, urls[0], seed, other_urls=tuple(urls[1:])) as traffic:
+            first, *others = hubs.urls
+            async with Traffic(platforms, first, seed, other_urls=tuple(others)) as traffic:
                 yield Crowd(folder, hubs, traffic)
 
 

@@ -16,6 +16,7 @@ import pytest
 from hub.emulate.pace import Pace
 from tests.faults.cluster import Cluster, cluster, process_on
 from tests.faults.crash import Outcome, judge
+from tests.faults.figures import note
 from tests.servers.database import running_database
 from tests.servers.hub import Hub
 from tests.standins.aftermath import MANY, opened_store, until_quiet
@@ -117,11 +118,6 @@ def seen(desk: Desk, outcome: Outcome | Verdict) -> str:
     return f"{outcome}\n{desk.refused} refused\n{desk.complaints()}"
 
 
-def is_right(outcome: Outcome) -> bool:
-    """Tell whether everything is answered; a line of the transcript may wait for the next word of its conversation."""
-    return outcome.verdict.is_right and not outcome.unfinished
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_database_killed_while_it_inserts_costs_no_message_and_no_refusal(seed: int, tmp_path: Path) -> None:
     """F015: nobody knows what became of the batch; its rows go to the spool and meet themselves in the database."""
@@ -136,7 +132,7 @@ async def test_a_database_killed_while_it_inserts_costs_no_message_and_no_refusa
             outcome = await desk.settle()
             spooled = desk.metric("frontdesk_spooled_total")
         print(f"{len(desk.traffic.accepted)} accepted, {spooled:.0f} of them by the spool, {desk.refused} refused")
-        assert is_right(outcome), seen(desk, outcome)
+        assert outcome.is_right, seen(desk, outcome)
         assert desk.refused == 0, seen(desk, outcome)
         assert spooled > 0
 
@@ -157,7 +153,7 @@ async def test_a_database_killed_in_the_middle_of_a_turn_leaves_one_plan_and_one
         with desk.database_again():
             await talking
             outcome = await desk.settle()
-        assert is_right(outcome), seen(desk, outcome)
+        assert outcome.is_right, seen(desk, outcome)
         assert desk.refused == 0, seen(desk, outcome)
 
 
@@ -171,7 +167,7 @@ async def test_a_database_that_stops_for_five_seconds_is_not_noticed_by_any_plat
             await asyncio.sleep(5)
         await talking
         outcome = await desk.settle()
-        assert is_right(outcome), seen(desk, outcome)
+        assert outcome.is_right, seen(desk, outcome)
         assert desk.refused == 0, seen(desk, outcome)
         assert desk.metric("frontdesk_spooled_total") > 0
 
@@ -206,10 +202,16 @@ async def test_an_outage_at_fifty_messages_a_second_loses_nothing_and_keeps_the_
                 await asyncio.sleep(0.02)
         drained_s = time.monotonic() - started
         verdict, held = await desk.judge_many()
-        print(
-            f"{len(took_s)} messages in {OUTAGE_S:.0f} s, slowest {max(took_s):.2f} s, {desk.refused} refused;"
-            f" {waiting:.0f} records of {size / waiting:.0f} bytes waited and were drained {drained_s:.2f} s after the"
-            f" database woke; {len(held)} held"
+        note(
+            "database frozen",
+            seconds=OUTAGE_S,
+            messages=len(took_s),
+            slowest_2xx_s=round(max(took_s), 2),
+            refused=desk.refused,
+            spooled=int(waiting),
+            bytes_each=round(size / waiting),
+            drained_within_s=round(drained_s, 2),
+            held=len(held),
         )
         assert verdict.is_right, seen(desk, verdict)
         assert desk.refused == 0, desk.complaints()
@@ -234,7 +236,7 @@ async def test_a_hub_killed_around_its_spool_answers_once(point: str, tmp_path: 
         await desk.hubs.start(HUB)
         await talking
         outcome = await desk.settle()
-        assert is_right(outcome), seen(desk, outcome)
+        assert outcome.is_right, seen(desk, outcome)
         assert outcome.held == []
 
 
@@ -254,6 +256,6 @@ async def test_a_hub_that_starts_without_its_database_accepts_and_answers_later_
                 await desk.traffic.say(person, number, 2)
             assert desk.metric("frontdesk_spool_records") == 3 * len(people)
         outcome = await desk.settle()
-        assert is_right(outcome), seen(desk, outcome)
+        assert outcome.is_right, seen(desk, outcome)
         assert outcome.held == []
         assert not list((desk.hub.folder / "data" / "spool").glob("*/*.segment"))

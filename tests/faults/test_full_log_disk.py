@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.crowd import open_crowd
+from tests.faults.figures import note
 from tests.servers.hub import Hub
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
@@ -17,7 +18,7 @@ CANNOT_FLUSH = 120
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 async def test_a_hub_whose_log_cannot_be_written_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F038: every line is dropped, and nothing else is."""
+    """F038: every line is dropped and counted, and nothing else is."""
     monkeypatch.setattr(Hub, "tail", lambda _: "")  # reading it would never end
     async with open_crowd(tmp_path, "one", seed=38) as crowd:
         log_file = crowd.hubs.hubs["all-0"].log_file
@@ -26,7 +27,11 @@ async def test_a_hub_whose_log_cannot_be_written_goes_on(tmp_path: Path, monkeyp
         await crowd.start()
         async with crowd.talking(2):
             await asyncio.sleep(2.0)
+        said = len(crowd.traffic.answers())
         outcome = await crowd.settle()
         assert outcome.is_right, outcome
         assert outcome.held == []
+        dropped = crowd.metric("frontdesk_log_lines_dropped_total")
+        assert dropped >= said > 0, "there is a line for each turn"
+        note("log disk full", messages=len(crowd.traffic.accepted), lines_dropped=dropped, held=0)
         assert crowd.hubs.hubs["all-0"].stop() in {0, CANNOT_FLUSH}

@@ -24,6 +24,7 @@ from core.store.mongo import MongoStore
 from hub.clock import SystemClock
 from hub.emulate import slack, telegram, twilio
 from hub.emulate.pace import Pace
+from tests.faults.figures import note
 from tests.servers.database import running_database
 from tests.servers.hub import Hub
 from tests.standins.aftermath import until_quiet
@@ -144,8 +145,12 @@ async def test_a_hundred_copies_of_each_webhook_are_taken_and_answered_once(seed
                     {"_id": {"$nin": [hook.event_id for hook in hooks]}, "account": {"$in": ["acme", "support"]}}
                 )
                 store.close()
-    print(
-        f"{len(copies)} requests in {posted_s:.1f} s ({len(copies) / posted_s:.0f}/s), {sum(answers.values())} answers"
+    note(
+        "copies of one webhook over two webs",
+        webhooks=MESSAGES,
+        requests=len(copies),
+        seconds=round(posted_s, 1),
+        answers=sum(answers.values()),
     )
     assert statuses == {200: COPIES * MESSAGES}
     assert (len(rows), extra) == (MESSAGES, 0)

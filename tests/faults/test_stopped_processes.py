@@ -56,7 +56,7 @@ async def stopped(hub: Hub) -> tuple[int, float, bool]:
 
 async def test_a_stop_under_load_ends_in_time_and_leaves_nothing_in_doubt(tmp_path: Path) -> None:
     """F021: a web process and a worker, one after the other, while everybody writes."""
-    async with open_crowd(tmp_path, "many", seed=21, webs=1) as crowd:
+    async with open_crowd(tmp_path, "many", seed=21) as crowd:
         await crowd.start()
         ends = {}
         async with crowd.talking(PEOPLE_PER_CHANNEL):
@@ -79,8 +79,8 @@ async def test_a_stop_under_load_ends_in_time_and_leaves_nothing_in_doubt(tmp_pa
 
 @pytest.mark.campaign
 async def test_all_processes_killed_at_once_time_and_again_lose_nothing(tmp_path: Path) -> None:
-    """F014. One of two web processes takes all: until a new one is ready it spools, and another would overtake it."""
-    async with open_crowd(tmp_path, "many", seed=14, webs=1) as crowd:
+    """F014."""
+    async with open_crowd(tmp_path, "many", seed=14) as crowd:
         await crowd.start()
         waited: list[float] = []
         async with crowd.talking(PEOPLE_PER_CHANNEL):

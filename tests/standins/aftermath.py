@@ -15,6 +15,7 @@ from hub.clock import SystemClock
 LOOK_EVERY_S = 0.25
 FAR = timedelta(days=7)
 MANY = 10_000
+ASKED_AT_ONCE = 1000
 
 
 @asynccontextmanager
@@ -69,5 +70,8 @@ async def unfinished(store: MongoStore, event_ids: Collection[str]) -> list[str]
 
 async def unwritten(store: MongoStore, event_ids: Collection[str]) -> list[str]:
     """Return the events of which the transcript has no line."""
-    found = store._database["messages"].find({"_id": {"$in": list(event_ids)}}, {"_id": 1})
-    return sorted(set(event_ids) - {line["_id"] async for line in found})
+    ids, missing = sorted(event_ids), set(event_ids)
+    for start in range(0, len(ids), ASKED_AT_ONCE):
+        named = {"_id": {"$in": ids[start : start + ASKED_AT_ONCE]}}
+        missing -= {line["_id"] async for line in store._database["messages"].find(named, {"_id": 1})}
+    return sorted(missing)

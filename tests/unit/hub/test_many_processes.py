@@ -15,6 +15,7 @@ from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.lanes.dispatch import UNREAD, Dispatch
 from hub.lanes.members import (
+    ALIVE_S,
     ALONE_AFTER_S,
     PARTITIONS,
     SEEN_WITHIN_S,
@@ -181,6 +182,10 @@ class Mortal(MemoryStore):
             raise StoreUnavailable("no primary")
         return await super().beat(member, alive_s, spools=spools)
 
+    async def ping(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("no primary")
+
     async def note_spool(self, name: str, *, spools: bool) -> None:
         if self.is_away:
             raise StoreUnavailable("no primary")
@@ -223,20 +228,40 @@ async def test_the_others_hear_at_once_that_a_process_spools_and_that_it_is_thro
 
 
 async def test_after_an_outage_the_others_get_the_time_to_say_what_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.lanes.members.BEAT_EVERY_S", 0.01)
+    monkeypatch.setattr("hub.lanes.members.PING_EVERY_S", 0.01)
     clock = HandClock()
     store = Mortal(clock)
-    worker = members(store, "worker", clock)
+    worker, web = members(store, "worker", clock), members(store, "web", clock, "web")
+    for one in (web, worker):
+        await one.beat()
+    looking = asyncio.create_task(worker.look_out())
+    await asyncio.sleep(0.03)
+    assert not await worker.has_undrained()
     store.is_away = True
-    keeping = asyncio.create_task(worker.keep())
     await asyncio.sleep(0.05)
     store.is_away = False
     assert await worker.has_undrained()
-    await asyncio.sleep(0.05)
-    assert await worker.has_undrained()
     clock.seconds += SEEN_WITHIN_S
+    assert await worker.has_undrained(), "the web process has said nothing since"
+    await web.beat()
     assert not await worker.has_undrained()
-    keeping.cancel()
+    looking.cancel()
+
+
+async def test_a_process_that_died_in_an_outage_is_waited_for_while_it_counts_as_living(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may come back and drain; it may also never come back."""
+    clock = HandClock()
+    store = Mortal(clock)
+    worker, web = members(store, "worker", clock), members(store, "web", clock, "web")
+    for one in (web, worker):
+        await one.beat()
+    worker._note_trouble()
+    clock.seconds += ALIVE_S - 1
+    assert await worker.has_undrained()
+    clock.seconds += 1
+    assert not await worker.has_undrained()
 
 
 async def test_the_sweep_leaves_what_belongs_to_another_process() -> None:

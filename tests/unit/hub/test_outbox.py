@@ -297,3 +297,16 @@ async def test_a_status_right_behind_the_send_is_not_lost() -> None:
     await bench.receive("2", "status", status="failed", out_id=line)
     await bench.settle()
     assert await state_of_reply(bench, 0) == "failed"
+
+
+@pytest.mark.parametrize("status", ["delivered", "read", "failed"])
+async def test_a_status_of_a_send_in_doubt_is_told_once_the_send_is_written_down(status: str) -> None:
+    """F056: it proves that the send arrived, and says more than that."""
+    bench = build_bench(channel=channel_that(UnknownOutcome("timeout"), ability="provable"), absence_proven_after_s=30)
+    await bench.receive("1", "one")
+    while not (doubtful := [row for hold in bench.holds._held.values() for row in hold.out if row.state == "unknown"]):
+        await asyncio.sleep(0)
+    await bench.receive("2", "status", status=status, out_id=doubtful[0].id)
+    await bench.settle()
+    assert await state_of_reply(bench, 0) == status
+    assert bench.channel.sent == [], "it is not sent again"

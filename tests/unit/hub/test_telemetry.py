@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -6,7 +7,7 @@ import sys
 import pytest
 import structlog
 
-from hub.telemetry import LogNames, configure_logging
+from hub.telemetry import LogNames, Metrics, _Output, configure_logging
 
 
 @pytest.fixture
@@ -46,6 +47,27 @@ def test_libraries_that_print_bodies_are_quiet(lines) -> None:
     noisy.setLevel(logging.DEBUG)
     noisy.debug("building index")
     assert lines() == []
+
+
+def test_lines_that_cannot_be_written_are_counted_and_end_nothing(lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F038."""
+
+    def dropped() -> float:
+        return Metrics().registry.get_sample_value("frontdesk_log_lines_dropped_total") or 0.0
+
+    def fail(_text: str) -> int:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    (output,) = (handler.stream for handler in logging.getLogger().handlers if type(handler) is _Output)
+    before = dropped()
+    structlog.get_logger("hub.x").info("written")
+    assert dropped() == before
+    with monkeypatch.context() as full:
+        full.setattr(output, "write", fail)
+        for _ in range(3):
+            structlog.get_logger("hub.x").info("lost")
+    assert dropped() == before + 3
+    assert [line["event"] for line in lines()] == ["written"]
 
 
 def test_a_conversation_keeps_its_log_name_and_does_not_show_whose_it_is() -> None:
