@@ -30,6 +30,9 @@ UNREACHED: dict[Point, tuple[Shape | str, ...]] = {
 }
 """Places that a shape or a channel does not pass."""
 
+PASSES: dict[Point, int] = {"drain.inserted": 1}
+"""How often a place is passed at least while the people of one death write; three times where nothing is said."""
+
 
 @dataclass
 class Campaign:
@@ -63,7 +66,7 @@ class Campaign:
             Death(
                 channel,
                 self.cluster.victim(self.point, channel),
-                f"{self.point}=kill@{chance.randint(1, 3)}/{channel}",
+                f"{self.point}=kill@{chance.randint(1, PASSES.get(self.point, 3))}/{channel}",
                 pause_s=chance.choice((0.0, 0.5)),
                 is_known=seed % 3 != 0,
             )
