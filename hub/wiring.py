@@ -131,8 +131,8 @@ class App:
             self.suspects.open()
         await self.inbox.start(_Beginning(self, listen))
         self._go(self.members.keep())
-        self._go(self.members.tell())
-        self._go(self.members.look_out())
+        self._go(self.members.spools.tell())
+        self._go(self.members.spools.look_out())
         self._go(_watch_clock(self.store, self.metrics))
         if self.sweep is not None:
             self._go(self.holds.keep())
@@ -343,8 +343,8 @@ def assemble(
         lanes.call = dispatch.call
         members.on_change += [holds.give_back_soon, sweep.now]
     spool = None if role == "worker" else Spool(settings.spool_folder, worker, settings.spool.max_bytes, metrics)
-    spool_changed = members.watch(lambda: door.inbox.is_spooling)
-    door.inbox = Inbox(store, worker, clock, metrics, channels, dispatch.offer, spool, spool_changed)
+    door.inbox = Inbox(store, worker, clock, metrics, channels, dispatch.offer, spool, members.spools.changed)
+    members.spools.ours = lambda: door.inbox.is_spooling
     door.backfill = Backfill(
         channels,
         store,

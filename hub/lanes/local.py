@@ -5,8 +5,7 @@ import heapq
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -17,11 +16,13 @@ from core.errors import StoreError, StoreUnavailable, VersionConflict
 from core.events import Event
 from core.failpoints import reach
 from core.ids import ConversationId, account_of
-from core.inbox import MAX_CRASHES, InboxRow, InboxState, after_failure
-from core.storage import DeadLetter, Store
+from core.inbox import MAX_CRASHES, InboxRow, InboxState
+from core.storage import Store
 from hub.breaker import Breaker
 from hub.groups import GroupCommit
 from hub.holds import Hold, Holds
+from hub.lanes.failures import Failures
+from hub.lanes.lane import Lane, Task
 from hub.lanes.reading import Reader, named, where_raised
 from hub.limits import SenderLimits
 from hub.outbox import Outbox
@@ -43,29 +44,6 @@ LOOK_AT_SPOOLS_EVERY_S = 0.1
 TAKE_AGAIN_AFTER_S = (0.2, 1.0, 2.0)
 LONGEST_WAIT_S = 30.0
 """A hold is kept this long for a row that waits; beyond it the lease is given back and the sweep comes again."""
-
-
-@dataclass(order=True)
-class Task:
-    """One event of one row, in the order of its conversation."""
-
-    sort_key: tuple[str, datetime, str, int, int]
-    row: InboxRow = field(compare=False)
-    event: Event = field(compare=False)
-    is_let_in: bool = field(compare=False, default=False)
-    """Its sender may have a turn, and this one is counted."""
-    last_error: str | None = field(compare=False, default=None)
-
-
-@dataclass
-class Lane:
-    """What one conversation has to do."""
-
-    tasks: list[Task] = field(default_factory=list)
-    runner: asyncio.Task[None] | None = None
-    look: bool = False
-    """The database may have open rows that are not here."""
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Place(Protocol):
@@ -146,6 +124,7 @@ class Lanes:
         self._place = place
         self._limits = limits or SenderLimits(Limits(), clock, metrics)
         self._breaker = breaker or Breaker(clock, metrics)
+        self._failures = Failures(store, records, turns, self._breaker, clock, metrics, names)
         self.call: Callable[[ConversationId], None] = self.look
         """Has the process look at a conversation whose it is; the wiring knows the others."""
         self._lanes: dict[ConversationId, Lane] = {}
@@ -428,7 +407,7 @@ class Lanes:
         task = lane.tasks[0]
         try:
             if task.row.crashes >= MAX_CRASHES:
-                await self._die(hold, task, "Crash", f"ended the process {task.row.crashes} times", task.row.attempts)
+                await self._failures.bury_killer(hold, task)
             else:
                 await reach("claim.done", task.row.channel)
                 self._note_wait(task)
@@ -439,7 +418,8 @@ class Lanes:
         except OutboxFull:
             return False
         except Exception as error:  # noqa: BLE001  a turn may fail in any way; its message must not be lost with it
-            if await self._failed(hold, task, error):
+            if (pause_s := await self._failures.note(hold, task, error)) is not None:
+                await self._pause(pause_s)
                 return True
         lane.tasks = [other for other in lane.tasks if other is not task]  # a smaller one may have arrived meanwhile
         heapq.heapify(lane.tasks)
@@ -452,48 +432,6 @@ class Lanes:
     def _note_wait(self, task: Task) -> None:
         waited = self._clock.now() - task.row.received_at
         self._metrics.lane_wait_seconds.observe(max(waited.total_seconds(), 0.0))
-
-    async def _failed(self, hold: Hold, task: Task, error: Exception) -> bool:
-        """Write a failure down and wait for the next run; False when there is none."""
-        attempts = task.row.attempts + 1
-        signature = f"{type(error).__name__} at {where_raised(error)}"
-        self._metrics.failures.labels(type(error).__name__).inc()
-        row = self._names.row(task.row.id)
-        log.error("turn_failed", conversation=self._names(hold.id), row=row, attempts=attempts, error=signature)
-        pause_s = after_failure(attempts)
-        if pause_s is None or task.last_error == signature:
-            await self._die(hold, task, type(error).__name__, signature, attempts)
-            return False
-        task.last_error = signature
-        task.row = task.row.model_copy(update={"attempts": attempts})
-        not_before = self._clock.now() + timedelta(seconds=pause_s)
-        await self._records.mark_now(
-            task.row.mark(
-                InboxState.READY,
-                attempts=attempts,
-                not_before=not_before,
-            )
-        )
-        await self._pause(pause_s)
-        return True
-
-    async def _die(self, hold: Hold, task: Task, error: str, detail: str, attempts: int) -> None:
-        """Bury a message: the letter first, then the notice and the person, then the mark; each may be done again."""
-        letter = DeadLetter(
-            id=task.row.id,
-            channel=task.row.channel,
-            account=task.row.account,
-            conversation_id=hold.id,
-            error=error,
-            detail=detail,
-            attempts=attempts,
-            died_at=self._clock.now(),
-        )
-        await self._store.bury(letter)
-        await self._turns.bury(hold, task.row, task.event)
-        await self._records.mark_now(task.row.mark(InboxState.DEAD, reason=error, attempts=attempts))
-        self._metrics.dead.labels(task.row.channel).inc()
-        self._breaker.note_dead(task.row.id)
 
     @property
     def busy(self) -> int:

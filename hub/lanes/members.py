@@ -9,13 +9,13 @@ view that is seconds old costs a wait and nothing else.
 import asyncio
 import zlib
 from collections.abc import Callable, Iterable
-from math import inf
 
 import structlog
 
 from core.clock import Clock
 from core.errors import StoreError
 from core.storage import Member, Store
+from hub.lanes.spools import ALIVE_S, SPOKEN_WITHIN_S, Spools
 from hub.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -23,15 +23,6 @@ log = structlog.get_logger(__name__)
 PARTITIONS = 32
 """Shares of work; a few for each process, and few enough to listen to each (SEMANTICS section 7)."""
 BEAT_EVERY_S = 2.0
-ALIVE_S = 8.0
-"""Silent for longer, and a process counts as gone."""
-SEEN_WITHIN_S = 1.25 * BEAT_EVERY_S
-"""After so long every living process has noticed a new one."""
-UNDRAINED_AT_MOST_S = 30.0
-"""Longer than most outages take to drain: past it, whoever still spools is not waited for."""
-SAY_AGAIN_AFTER_S = 0.25
-PING_EVERY_S, SLOW_PING_S = 0.5, 0.4
-"""An insert is spooled after a second: then one ping at least has waited for as long as this."""
 ALONE_AFTER_S = 10.0
 """So long after the last other process was seen, what it accepted has been found by the sweep."""
 TAKES_TURNS = frozenset({"all", "worker"})
@@ -68,11 +59,7 @@ class Members:
         """Called after somebody came or went."""
         self._members: frozenset[Member] = frozenset({me})
         self._others_seen: float | None = None
-        self._spools: Callable[[], bool] = lambda: False
-        self._spool_changed = asyncio.Event()
-        self._has_said = False
-        self._troubled_since = self._settles_at = -inf
-        self._waited_since: dict[str, float] = {}
+        self.spools = Spools(store, me.name, clock, lambda: self.is_alone)
         self.mine: frozenset[int] = frozenset()
         """Our partitions."""
         self._divide()
@@ -88,6 +75,14 @@ class Members:
         """Tell whether a conversation, or an account whose rows are read later, is ours to see to."""
         return partition_of(name) in self.mine
 
+    async def has_undrained(self) -> bool:
+        """Tell whether earlier rows than those in the database may still be in somebody's spool.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        return await self.spools.has_undrained()
+
     async def join(self) -> None:
         """Say that we live; where somebody may believe to be alone, wait until it knows better.
 
@@ -96,14 +91,14 @@ class Members:
         """
         await self.beat()
         if len(self._members) == 2:  # of three or more, none is alone
-            await asyncio.sleep(SEEN_WITHIN_S)
+            await asyncio.sleep(SPOKEN_WITHIN_S)
             await self.beat()
 
     async def beat(self) -> None:
         """Say that we live, and look who else does."""
-        spools = self._spools()
+        spools = self.spools.ours()
         members = frozenset({*await self._store.beat(self._me, ALIVE_S, spools=spools), self._me})
-        self._has_said = spools
+        self.spools.said = spools
         if len(members) > 1:
             self._others_seen = self._clock.monotonic()
         if members == self._members:
@@ -132,59 +127,6 @@ class Members:
             except StoreError as error:
                 self._metrics.database_up.set(0)
                 log.warning("beat_missed", error=type(error).__name__)
-
-    def watch(self, spools: Callable[[], bool]) -> Callable[[], None]:
-        """Have the others told whether this process has payloads in its spool; returns what to call on a change."""
-        self._spools = spools
-        return self._spool_changed.set
-
-    async def tell(self) -> None:
-        """Tell the others about our spool as soon as that changes, until cancelled."""
-        while True:
-            await self._spool_changed.wait()
-            self._spool_changed.clear()
-            while not self.is_alone and (spools := self._spools()) != self._has_said:
-                try:
-                    await self._store.note_spool(self._me.name, spools=spools)
-                    self._has_said = spools
-                except StoreError:
-                    await asyncio.sleep(SAY_AGAIN_AFTER_S)
-
-    async def look_out(self) -> None:
-        """Notice when the database is away, or slow enough for others to have spooled, until cancelled."""
-        while True:
-            await asyncio.sleep(PING_EVERY_S)
-            if self.is_alone:
-                continue
-            asked = self._clock.monotonic()
-            try:
-                await self._store.ping()
-            except StoreError:
-                self._settles_at = -inf  # a series of failures has no end that could be waited for
-                self._note_trouble()
-            else:
-                if self._clock.monotonic() - asked > SLOW_PING_S:
-                    self._note_trouble()
-
-    def _note_trouble(self) -> None:
-        now = self._clock.monotonic()
-        if now > self._settles_at:
-            self._troubled_since = now
-        self._settles_at = now + SEEN_WITHIN_S
-
-    async def has_undrained(self) -> bool:
-        """Tell whether earlier rows than those in the database may still be in somebody's spool (ADR 0011).
-
-        Raises:
-            StoreError: the database does not answer.
-        """
-        is_recent = self._clock.monotonic() < self._settles_at + ALIVE_S
-        names = await self._store.spooling(ALIVE_S, SEEN_WITHIN_S if is_recent else None)
-        now = self._clock.monotonic()
-        if now < self._settles_at and now - self._troubled_since < UNDRAINED_AT_MOST_S:
-            return True  # who spooled meanwhile may not have said so yet
-        self._waited_since = {name: self._waited_since.get(name, now) for name in names}
-        return any(now - since < UNDRAINED_AT_MOST_S for since in self._waited_since.values())
 
     async def leave(self) -> None:
         """Say that we end."""

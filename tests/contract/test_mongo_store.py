@@ -4,6 +4,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import BulkWriteError
 
 from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
@@ -61,6 +63,27 @@ class TestMongoStore(StoreContract):
             await store.insert_inbox([row("k1", headers={"x": "\udcff"})])
         with pytest.raises(StoreRefused):
             await store.insert_inbox([row("k1", crashes=2**70)])
+
+    @pytest.mark.parametrize("code", [14031, 112, 91])
+    async def test_a_database_without_room_is_one_that_is_away(
+        self, code: int, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """F036: OutOfDiskSpace, and two others that are no known key; the spool takes the rows."""
+
+        async def full(*_: object, **__: object) -> None:
+            raise BulkWriteError({"writeErrors": [{"index": 0, "code": code, "errmsg": "words of a customer"}]})
+
+        (lease,) = await store.acquire([C1], "a", 15.0)
+        for method in ("insert_many", "bulk_write"):
+            monkeypatch.setattr(AsyncIOMotorCollection, method, full)
+        for write in (
+            store.insert_inbox([row("k1")]),
+            store.save([Save(conversation(version=1), (), lease.fence, 0, None)]),
+            store.acquire([C1], "b", 15.0),
+        ):
+            with pytest.raises(StoreUnavailable) as caught:
+                await write
+            assert "words of a customer" not in str(caught.value)
 
     async def test_an_error_does_not_repeat_what_was_to_be_written(self, database_uri: str) -> None:
         """S22: the driver's message quotes the document."""

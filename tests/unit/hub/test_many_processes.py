@@ -14,16 +14,8 @@ from core.storage import Member
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.lanes.dispatch import UNREAD, Dispatch
-from hub.lanes.members import (
-    ALIVE_S,
-    ALONE_AFTER_S,
-    PARTITIONS,
-    SEEN_WITHIN_S,
-    UNDRAINED_AT_MOST_S,
-    Members,
-    owner_of,
-    partition_of,
-)
+from hub.lanes.members import ALONE_AFTER_S, PARTITIONS, Members, owner_of, partition_of
+from hub.lanes.spools import ALIVE_S, SPOKEN_WITHIN_S, UNDRAINED_AT_MOST_S
 from hub.telemetry import Metrics
 from tests.factories import Bench, FakeChannel, build_bench
 
@@ -202,22 +194,22 @@ async def told(web: Members, worker: Members, *, undrained: bool) -> bool:
 async def test_the_others_hear_at_once_that_a_process_spools_and_that_it_is_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hub.lanes.members.SAY_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr("hub.lanes.spools.SAY_AGAIN_AFTER_S", 0.01)
     clock = HandClock()
     store = Mortal(clock)
     web, worker = members(store, "web", clock, "web"), members(store, "worker", clock)
     spool = {"m1"}
-    changed = web.watch(lambda: bool(spool))
+    web.spools.ours = lambda: bool(spool)
     for one in (worker, web, worker):
         await one.beat()
     assert await worker.has_undrained(), "what a start found in its spool is told with the first beat"
-    telling = asyncio.create_task(web.tell())
+    telling = asyncio.create_task(web.spools.tell())
     spool.clear()
-    changed()
+    web.spools.changed()
     assert await told(web, worker, undrained=False)
     store.is_away = True
     spool.add("m2")
-    changed()
+    web.spools.changed()
     await asyncio.sleep(0.03)
     store.is_away = False
     assert await told(web, worker, undrained=True)
@@ -228,20 +220,20 @@ async def test_the_others_hear_at_once_that_a_process_spools_and_that_it_is_thro
 
 
 async def test_after_an_outage_the_others_get_the_time_to_say_what_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.lanes.members.PING_EVERY_S", 0.01)
+    monkeypatch.setattr("hub.lanes.spools.PING_EVERY_S", 0.01)
     clock = HandClock()
     store = Mortal(clock)
     worker, web = members(store, "worker", clock), members(store, "web", clock, "web")
     for one in (web, worker):
         await one.beat()
-    looking = asyncio.create_task(worker.look_out())
+    looking = asyncio.create_task(worker.spools.look_out())
     await asyncio.sleep(0.03)
     assert not await worker.has_undrained()
     store.is_away = True
     await asyncio.sleep(0.05)
     store.is_away = False
     assert await worker.has_undrained()
-    clock.seconds += SEEN_WITHIN_S
+    clock.seconds += SPOKEN_WITHIN_S
     assert await worker.has_undrained(), "the web process has said nothing since"
     await web.beat()
     assert not await worker.has_undrained()
@@ -257,7 +249,7 @@ async def test_a_process_that_died_in_an_outage_is_waited_for_while_it_counts_as
     worker, web = members(store, "worker", clock), members(store, "web", clock, "web")
     for one in (web, worker):
         await one.beat()
-    worker._note_trouble()
+    worker.spools.note_trouble()
     clock.seconds += ALIVE_S - 1
     assert await worker.has_undrained()
     clock.seconds += 1

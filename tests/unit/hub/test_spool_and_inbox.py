@@ -113,7 +113,7 @@ def count(door: Door, name: str) -> float:
 
 @pytest.mark.parametrize("state", ["away", "silent"])
 async def test_a_payload_that_the_database_does_not_take_is_accepted_and_answered_later(state: str, door: Door) -> None:
-    """F017, F027."""
+    """F017, F027, F036."""
     door.store.state = state
     assert await door.receive("1") == "accepted"
     assert not door.spool.is_empty
