@@ -202,6 +202,9 @@ class Lanes:
         if row.part >= len(events):
             self._reader.set_aside(row, InboxState.IGNORED, "part_gone")
             return
+        if await self._turns.take_report(row, events[row.part]):
+            self._limits.note_report(row)
+            return
         name = events[row.part].conversation_id
         await self._records.mark_now(row.mark(InboxState.READY, conversation_id=name))
         self.call(name)

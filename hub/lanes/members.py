@@ -7,6 +7,7 @@ view that is seconds old costs a wait and nothing else.
 """
 
 import asyncio
+import hashlib
 import zlib
 from collections.abc import Callable, Iterable
 
@@ -40,7 +41,12 @@ def partition_of(name: str) -> int:
 def owner_of(partition: int, members: Iterable[Member]) -> str | None:
     """Return the process that a partition belongs to; None where nobody takes turns."""
     takers = [member.name for member in members if member.role in TAKES_TURNS]
-    return max(takers, key=lambda name: (zlib.crc32(f"{partition}:{name}".encode()), name), default=None)
+    return max(takers, key=lambda name: (_score(partition, name), name), default=None)
+
+
+def _score(partition: int, name: str) -> bytes:
+    """Return what a process bids for a partition; not a checksum: those of two names go together."""
+    return hashlib.blake2b(f"{partition}:{name}".encode(), digest_size=8).digest()
 
 
 class Members:

@@ -10,11 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import aiohttp
+import bson
 import psutil
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from core.store.mongo import MongoStore
+from hub.clock import SystemClock
 from tests.bench.load import Platform, Sender, one_by_one, saturate
 from tests.faults.cluster import process_on
 from tests.servers.database import running_database
@@ -24,6 +27,7 @@ from tests.servers.ports import free_port
 
 SECRET = "bench-signing-secret"
 PEOPLE, MESSAGES, WARM_UP = 96, 4000, 200
+SAMPLED = 500
 NO_LIMITS = "{turns_per_min: 1000000, turns_burst: 100000, pace_factor: 1000}"
 console = Console(width=160)
 
@@ -54,6 +58,19 @@ def hubs(folder: Path, api_url: str, workers: int) -> Iterator[tuple[list[Hub], 
         yield started[:2], pids
 
 
+async def stored_bytes(uri: str) -> dict[str, float]:
+    """Return what one document of each collection takes as BSON, on average, and how many a message has."""
+    store = MongoStore(uri, "frontdesk", SystemClock())
+    figures: dict[str, float] = {}
+    messages = await store._database["inbox"].count_documents({})
+    for name in ("inbox", "messages", "conversations"):
+        sizes = [len(bson.encode(row)) async for row in store._database[name].find({}).limit(SAMPLED)]
+        figures[f"{name}, bytes a document"] = sum(sizes) / len(sizes)
+        figures[f"{name}, documents a message"] = await store._database[name].count_documents({}) / messages
+    store.close()
+    return figures
+
+
 def cpu_s(pids: list[int]) -> float:
     return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
@@ -81,6 +98,7 @@ async def measure(workers: int) -> dict[str, float]:
             figures["load and stand-in, CPU ms a message"] = (
                 (sum(psutil.Process().cpu_times()[:2]) - own) / count * 1000
             )
+            figures |= await stored_bytes(webs[0].environment["FRONTDESK_MONGO_URI"])
             figures["reply p50, ms"] = sorted(t.reply for t in first + second)[count // 2] * 1000
     await platform.stop()
     return figures

@@ -1,6 +1,7 @@
 """Several processes on one store: whose a conversation is, and that order and "once" do not depend on who accepts."""
 
 import asyncio
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,6 +36,14 @@ def test_every_partition_has_one_owner_among_those_who_take_turns() -> None:
     owners = Counter(division(members).values())
     assert set(owners) == {"host-0", "host-1", "host-2"}
     assert sum(owners.values()) == PARTITIONS
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_the_partitions_are_divided_evenly_enough_whatever_the_names(seed: int) -> None:
+    chance = random.Random(seed)
+    members = [Member(f"host-{pid}-{chance.getrandbits(32):08x}", "worker") for pid in range(7001, 7004)]
+    owners = Counter(division(members).values())
+    assert all(3 <= owners[member.name] <= 22 for member in members), owners
 
 
 def test_one_that_comes_or_goes_moves_only_its_own_share() -> None:
