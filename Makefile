@@ -3,7 +3,7 @@
 # make test   everything: style, types, boundaries, unit, corpus, integration, browser and crash tests
 # make quick  the tests that need no server, in seconds
 # make faults the fault campaign: crash matrix, outages, mutants, every row of the fault plan
-# make faults-long  the same with 100 seeds, three minutes of outage, a thousand webhooks a hundred times
+# make faults-long  the same with 100 seeds, three minutes of outage, a thousand webhooks a hundred times, an hour's soak
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -65,6 +65,7 @@ faults: servers
 faults-long: export FRONTDESK_FAULT_SEEDS = 100
 faults-long: export FRONTDESK_FAULT_OUTAGE_S = 180
 faults-long: export FRONTDESK_FAULT_COPIES_OF = 1000
+faults-long: export FRONTDESK_FAULT_SOAK_S = 3600
 faults-long: faults
 
 bench: servers

@@ -67,6 +67,9 @@ class Capabilities(Model):
     edits: bool = False
     typing: bool = False
     unknown_sends: UnknownSends = "unprovable"
+    counts_answers: bool = False
+    """Whether what one address is told is counted over all conversations, and reports of failed deliveries are kept:
+    where machines answer machines."""
     pace: Pace | None = None
     """How fast the platform takes messages of this account, whoever they are for."""
     bucket_paces: Mapping[str, Pace] = {}

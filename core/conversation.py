@@ -89,7 +89,14 @@ class Handoff(Model):
     """The bot gives the conversation to people."""
 
     reason: Literal[
-        "customer_request", "repeated_fallback", "action_unavailable", "urgent", "frustrated", "policy", "error"
+        "customer_request",
+        "repeated_fallback",
+        "action_unavailable",
+        "urgent",
+        "frustrated",
+        "policy",
+        "error",
+        "answer_limit",
     ]
     summary: str
     collected: dict[str, str] = {}

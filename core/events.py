@@ -46,6 +46,17 @@ class Attachment(Model):
     """What the kind needs: latitude and longitude of a location, the name of a contact."""
 
 
+class FailedDelivery(Model):
+    """What a report says of a mail that did not arrive (RFC 3464)."""
+
+    recipients: tuple[str, ...]
+    """Addresses that it may have been for, in lower case; the one that we wrote to comes first where it is named."""
+    is_permanent: bool
+    """5.x.x; else delivery was given up after 4.x.x."""
+    out_ids: tuple[OutId, ...]
+    """Our names of mails that the report quotes."""
+
+
 class EventBase(Model):
     """The fields of every event."""
 
@@ -86,6 +97,8 @@ class MessageReceived(EventBase):
     """The platform id of the message that is quoted or replied to."""
     addressed: Addressing = "direct"
     automatic: Automatic | None = None
+    failed_delivery: FailedDelivery | None = None
+    """Of a bounce that says whom it is about and quotes a mail of ours."""
 
 
 class ChoiceMade(EventBase):

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from core.conversation import Conversation, Trace
+from core.correspondents import Correspondent
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow, InboxState, OpenRow
 from core.model import AwareDatetime, Json, Model
@@ -262,6 +263,17 @@ class Store(Protocol):
 
     async def held_lines(self, limit: int) -> list[TranscriptRow]:
         """Return sends in doubt that wait for a person, oldest first."""
+        ...
+
+    async def find_correspondent(self, name: str) -> Correspondent | None:
+        """Return what is known of an address."""
+        ...
+
+    async def save_correspondent(self, changed: Correspondent, at: datetime) -> bool:
+        """Write a record that was read or begun; False where somebody else has written it since.
+
+        What is not written again is forgotten after `CORRESPONDENTS_KEPT`.
+        """
         ...
 
     async def bury(self, letter: DeadLetter) -> None:

@@ -9,10 +9,13 @@ from channels.inbound import Pace
 from core.clock import Clock
 from core.events import ChoiceMade, CommandGiven, Event, MessageReceived
 from core.ids import account_key
+from core.inbox import InboxRow
 from hub.rates import Buckets
 from hub.settings import Limits
 from hub.telemetry import Metrics
 
+REPORT_BYTES = 64 * 1024
+"""A report of a failed delivery is no larger as a rule; reading one of this size takes milliseconds."""
 MAIL = "email"
 """People write mails an hour apart and machines write them in floods, so this channel counts by the hour."""
 
@@ -44,6 +47,11 @@ class SenderLimits:
         """Return None when a payload of this account may be parsed now, which counts it, else when to ask again."""
         return self._ask(self._reading, account_key(channel, account), channel, "reading") if channel == MAIL else None
 
+    def note_report(self, row: InboxRow) -> None:
+        """Do not count what was read and is a bounce: it starts nothing, and other mail must not wait for it (F103)."""
+        if row.channel == MAIL and len(row.body) <= REPORT_BYTES:
+            self._reading.give_back(account_key(row.channel, row.account))
+
     def _ask(self, queue: "_Queue", key: str, channel: str, limit: str) -> datetime | None:
         wait_s = queue.ask(key, self._clock.monotonic())
         if not wait_s:
@@ -65,3 +73,7 @@ class _Queue:
             return wait_s + self._promised.book(key, now)
         self._bucket.book(key, now)
         return 0.0
+
+    def give_back(self, key: str) -> None:
+        """Take one out again."""
+        self._bucket.give_back(key)

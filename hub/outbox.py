@@ -17,6 +17,7 @@ from core.inbox import InboxMark, InboxState
 from core.outbox import TIME_TO_LIVE, OutboxRow, SendState, after_error, in_doubt
 from core.replies import Receipt
 from core.storage import Store, TranscriptRow
+from hub.correspondents import Correspondents
 from hub.holds import Hold, Holds
 from hub.pace import SendPace
 from hub.pauses import Pauses
@@ -38,6 +39,8 @@ UNDER_WAY_S = 0.02
 """Under test: so long after it began, a request to a stand-in has left."""
 PACED = "paced"
 """Reason of a row that waits for a time of its own, given by the platform's pace: then it goes without asking again."""
+ADDRESS_SUSPENDED = "address_suspended"
+"""Reason of a row that is not sent because reports say that its address does not exist (F103)."""
 ACCOUNT_OFF_PAUSE_S = 3600.0
 """How often replies of an account that is switched off are looked at."""
 
@@ -53,6 +56,7 @@ class Outbox:
     metrics: Metrics
     names: LogNames
     channels: Mapping[str, Channel]
+    correspondents: Correspondents
     absence_proven_after_s: float = ABSENCE_PROVEN_AFTER_S
     pace_factor: float = 1.0
     """Multiple of what platforms take by default."""
@@ -122,6 +126,9 @@ class Outbox:
             return None
         if row.retry_at is not None and row.retry_at > now:
             return row.retry_at
+        if await self.correspondents.is_suspended(account_of(hold.id), row.call.bucket):
+            self._refuse(hold, row)
+            return None
         claimed = self.claimed(hold, row)
         hold.put(claimed)
         if claimed.state is SendState.QUEUED:
@@ -137,6 +144,14 @@ class Outbox:
         if row.reason != PACED and (at := self._pace.book(account, row.call, self.channels[account])) is not None:
             return row.queued(at, PACED)
         return row.sending(self.clock.now())
+
+    def _refuse(self, hold: Hold, row: OutboxRow) -> None:
+        """End a row whose address is suspended. The answer to a person's mail never comes here: the mail ended it."""
+        hold.put(row.ended(SendState.FAILED, ADDRESS_SUSPENDED))
+        self.metrics.sends.labels(self._channel(hold).name, str(SendState.FAILED)).inc()
+        log.warning(
+            "not_sent", conversation=self.names(hold.id), out_id=row.id, becomes="failed", reason=ADDRESS_SUSPENDED
+        )
 
     @staticmethod
     def _obsolete(hold: Hold, row: OutboxRow, now: datetime) -> str | None:

@@ -42,6 +42,11 @@ class Buckets(Generic[Key]):
             self._make_room(now)
         return wait_s
 
+    def give_back(self, key: Key) -> None:
+        """Take one out again that does not count after all."""
+        if key in self._empty_at:
+            self._empty_at[key] -= self._interval_s
+
     def _make_room(self, now: float) -> None:
         """Forget who has recovered; where that is not enough, the older half, who then begin anew."""
         kept = {key: at for key, at in self._empty_at.items() if at > now}

@@ -13,11 +13,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.errors import ConfigError, StoreUnavailable
 from core.failpoints import is_armed, reach
+from hub.app import READY_WITHIN_S, App
 from hub.callers import Callers
 from hub.connections import FirstHeaders
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.settings import CHANNELS
-from hub.wiring import READY_WITHIN_S, App
 
 log = structlog.get_logger(__name__)
 

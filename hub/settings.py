@@ -98,6 +98,8 @@ class Limits(Model):
     turns_burst: int = Field(default=20, ge=1)
     mails_per_hour: float = Field(default=20.0, gt=0)
     """Of one address to the bot, after a burst of as many (FAULTS F106)."""
+    answers_per_day: int = Field(default=3, ge=0, le=1000)
+    """Automatic answers to one mail address in 24 hours, whatever it writes about (FAULTS F101); 0: no limit."""
     mails_read_per_min: float = Field(default=300.0, gt=0)
     """Of one mailbox: mails that are parsed (FAULTS F106)."""
     refused_per_min: int = Field(default=60, ge=1)

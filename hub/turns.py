@@ -14,12 +14,14 @@ from core.conversation import RECENT_EVENTS, ActionResult, ActionWanted, Convers
 from core.errors import StoreError, StoreRefused
 from core.events import ChoiceMade, CommandGiven, DeliveryStatusChanged, Event, MessageReceived
 from core.failpoints import reach
+from core.handoff.silence import left_to_people
 from core.ids import DeskName, EventId, account_key, out_id
 from core.inbox import InboxRow, InboxState
 from core.outbox import MAX_OUTBOX_ROWS, OutboxRow, SendState
 from core.ports import Action, Escape, Responder, Words
 from core.replies import Reply
 from core.storage import Store, TranscriptRow
+from hub.correspondents import Correspondents
 from hub.holds import Hold, Holds
 from hub.outbox import Outbox
 from hub.records import Records
@@ -73,6 +75,7 @@ class Turns:
     actions: Mapping[str, Action]
     templates: Speaks
     outbox: Outbox
+    correspondents: Correspondents
     handling: Handling = unnoted
     """Notes which row is being answered."""
 
@@ -87,6 +90,8 @@ class Turns:
         if isinstance(event, DeliveryStatusChanged):
             await self._note_delivery(hold, row, event)
             return
+        if await self.take_report(row, event):
+            return
         if len(hold.open_rows) >= MAX_OUTBOX_ROWS:
             raise OutboxFull
         started = self.clock.monotonic()
@@ -96,7 +101,7 @@ class Turns:
             return
         if row.replayed:
             conversation = _given_back(conversation)
-        turn = await self._decide(row, conversation, event)
+        turn = await self._answer(row, conversation, event)
         await reach("handle.done", event.channel)
         if turn.ignored is not None:
             self._ignore(row, turn.ignored)
@@ -104,6 +109,21 @@ class Turns:
         await self._commit(hold, row.id, row.home, event, turn, started)
         await reach("commit.done", event.channel)
         self._settle(hold, row)
+
+    async def take_report(self, row: InboxRow, event: Event) -> bool:
+        """Take a bounce, for which nobody needs its conversation: thousands may come at once (F103).
+
+        Returns:
+            False: it is none.
+
+        Raises:
+            StoreError: it is not known to be counted; it may be taken again.
+        """
+        if not (isinstance(event, MessageReceived) and event.automatic == "bounce"):
+            return False
+        await self.correspondents.note_bounce(event, self.desks[account_key(event.channel, event.account)].name)
+        self._ignore(row, f"automatic:{event.automatic}")
+        return True
 
     def _current(self, hold: Hold, event: Event) -> Conversation:
         """Return the conversation as it stands, or a new one; it belongs to the desk that has its account now."""
@@ -117,6 +137,19 @@ class Turns:
             account=event.account,
             address=event.address,
         )
+
+    async def _answer(self, row: InboxRow, conversation: Conversation, event: Event) -> Turn:
+        """Have the bot take the turn, unless its sender has had the answers of the day: then people have it.
+
+        The answer is counted before the bot runs, and before anything is sent: a crash in between counts it once.
+        """
+        is_bots = conversation.owner == "bot"
+        may_answer = await self.correspondents.hear(event, answer=is_bots)
+        if may_answer:
+            turn = await self._decide(row, conversation, event)
+            if is_bots or not turn.replies or await self.correspondents.hear(event, answer=True):
+                return turn
+        return left_to_people(conversation, event, spoken_text(event))
 
     async def _decide(self, row: InboxRow, conversation: Conversation, event: Event) -> Turn:
         """Ask the bot, run what it asks for, ask again with the results."""
@@ -248,7 +281,8 @@ class Turns:
         )
         trace = Trace(event_id=event.id, rung="handoff", templates=(TROUBLE.template,), handoff="error")
         handoff = Handoff(reason="error", summary=TROUBLE.template)
-        turn = Turn(conversation=given, replies=(TROUBLE,), trace=trace, handoff=handoff)
+        notice = (TROUBLE,) if await self.correspondents.hear(event, answer=True) else ()
+        turn = Turn(conversation=given, replies=notice, trace=trace, handoff=handoff)
         started = self.clock.monotonic()
         try:
             await self._commit(hold, burial, None, event, turn, started, step=1)

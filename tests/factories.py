@@ -22,6 +22,7 @@ from core.replies import ApiCall, Receipt, Reply
 from core.storage import Store
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
+from hub.correspondents import Correspondents
 from hub.holds import Holds
 from hub.inbox import ACKNOWLEDGED_FIRST_S, Inbox
 from hub.lanes.local import ALONE, Lanes, Place
@@ -58,10 +59,11 @@ class FakeChannel:
     """Out ids that the platform can be shown to have."""
     escapes: Mapping[str, Callable[[str], str]] = field(default_factory=lambda: {"text": str})
     gate: asyncio.Event | None = None
+    counts_answers: bool = False
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(max_text=1000, unknown_sends=self.ability)
+        return Capabilities(max_text=1000, unknown_sends=self.ability, counts_answers=self.counts_answers)
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         try:
@@ -87,13 +89,15 @@ class FakeChannel:
             channel=self.name,
             account=self.account,
             conversation_id=conversation_id("fake", "one", message["thread"]),
-            sender=Sender(id=message["thread"]),
+            sender=Sender(id=message.get("from", message["thread"])),
             sent_at=at,
             received_at=at,
-            address={"to": message["thread"]},
+            address={"to": message.get("from", message["thread"])},
             adapter="fake/1",
             message_id=message["id"],
             text=message["text"],
+            automatic=message.get("automatic"),
+            failed_delivery=message.get("failed_delivery"),
         )
 
     def _status(self, message: dict[str, Any], at: datetime) -> DeliveryStatusChanged:
@@ -254,6 +258,7 @@ def build_bench(
     limits: Limits | None = None,
     hinted: bool = True,
     handling: Handling = unnoted,
+    answers_per_day: int = 3,
 ) -> Bench:
     """Build a hub of fakes."""
     clock = clock or SystemClock()
@@ -270,7 +275,8 @@ def build_bench(
         pauses.append(seconds)
         await asyncio.sleep(0)
 
-    outbox = Outbox(store, holds, records, clock, metrics, names, channels, absence_proven_after_s)
+    correspondents = Correspondents(store, clock, names, channels, answers_per_day)
+    outbox = Outbox(store, holds, records, clock, metrics, names, channels, correspondents, absence_proven_after_s)
     turns = Turns(
         store=store,
         holds=holds,
@@ -284,6 +290,7 @@ def build_bench(
         actions=actions,
         templates=EchoTemplates(),
         outbox=outbox,
+        correspondents=correspondents,
         handling=handling,
     )
     lanes = Lanes(

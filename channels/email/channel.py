@@ -23,7 +23,9 @@ from core.ids import AccountName, ChannelName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
 
-CAPABILITIES = Capabilities(max_text=writing.MAX_TEXT_CHARS, threads=True, unknown_sends="idempotent")
+CAPABILITIES = Capabilities(
+    max_text=writing.MAX_TEXT_CHARS, threads=True, unknown_sends="idempotent", counts_answers=True
+)
 """A mail that is sent twice has the same Message-ID: at-least-once, as mail servers do (SEMANTICS section 2)."""
 
 

@@ -10,9 +10,9 @@ from channels.email.classify import Verdict, classify
 from channels.email.identity import name_mail
 from channels.email.payloads import Mail
 from channels.email.reading import read_mail
-from channels.email.threads import is_endless, references_for, root16_of, thread_of
+from channels.email.threads import is_endless, out_id_in, references_for, root16_of, thread_of
 from core.errors import MalformedPayload
-from core.events import Address, Event, MessageReceived, Sender
+from core.events import Address, Event, FailedDelivery, MessageReceived, Sender
 from core.ids import AccountName, ChannelName, EventId, conversation_id
 
 CHANNEL = ChannelName("email")
@@ -77,7 +77,20 @@ def _event(
         attachments=mail.attachments,
         in_reply_to=next(iter((*mail.in_reply_to, *reversed(mail.references))), None),
         automatic=verdict.automatic,
+        failed_delivery=_failed_delivery(mail, settings) if verdict.automatic == "bounce" else None,
     )
+
+
+def _failed_delivery(mail: Mail, settings: AccountSettings) -> FailedDelivery | None:
+    """Return what a bounce says of our mail; anybody can write that some address is dead, so it has to quote one."""
+    if mail.report is None:
+        return None
+    quoted = (*mail.report.message_ids, *mail.in_reply_to, *mail.references)
+    out_ids = dict.fromkeys(out_id for one in quoted if (out_id := out_id_in(one, settings.domain)))
+    recipients = tuple(name for name in mail.report.recipients if name not in settings.own_addresses)
+    if not recipients or not out_ids:
+        return None
+    return FailedDelivery(recipients=recipients, is_permanent=mail.report.is_permanent, out_ids=tuple(out_ids))
 
 
 def _address(mail: Mail, verdict: Verdict, root16: str, settings: AccountSettings) -> Address:

@@ -12,6 +12,16 @@ class Person(Model):
     name: str | None = None
 
 
+class Report(Model):
+    """What a mail reports of another one that did not arrive (RFC 3464)."""
+
+    recipients: tuple[str, ...] = ()
+    """In lower case, each as it was written to before as it is now."""
+    is_permanent: bool = False
+    message_ids: tuple[str, ...] = ()
+    """Of mails as hubs write them, wherever the report quotes them."""
+
+
 class Mail(Model):
     """One mail. Every text is decoded, free of control characters, and bounded."""
 
@@ -36,3 +46,4 @@ class Mail(Model):
     full_text: str = ""
     """With the quoted history."""
     attachments: tuple[Attachment, ...] = ()
+    report: Report | None = None

@@ -8,6 +8,7 @@ from channels.email.account import PLAIN_ADDRESS
 from channels.email.bodies import read_attachments, read_body
 from channels.email.mime import PARSER_ERRORS, Part, clean_line, decode_words, headers_of, parse, raw_header, walk
 from channels.email.payloads import Mail, Person
+from channels.email.reports import read_report
 from channels.email.threads import ids_in, own_id
 
 MAX_SUBJECT_CHARS = 500
@@ -39,6 +40,7 @@ def read_mail(raw: bytes) -> Mail:
         text=body.text,
         full_text=body.full_text,
         attachments=read_attachments(mail),
+        report=read_report(mail, headers),
     )
 
 

@@ -8,6 +8,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 
+from core.ids import OutId
+
 MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>")
 """Printable ASCII in angle brackets: what may stand in References again."""
 OWN_ID = re.compile(r"<(?P<out_id>[a-z2-7]{26})\.(?P<root16>[0-9a-f]{16})@(?P<domain>[^>]+)>", re.IGNORECASE)
@@ -50,6 +52,12 @@ def root16_in(message_id: str, domain: str) -> str | None:
     if found is None or found["domain"].lower() != domain:
         return None
     return found["root16"].lower()
+
+
+def out_id_in(message_id: str, domain: str) -> OutId | None:
+    """Return our name of a send that one of our own ids carries, None for a stranger's id."""
+    found = OWN_ID.fullmatch(message_id)
+    return OutId(found["out_id"].lower()) if found and found["domain"].lower() == domain else None
 
 
 def is_endless(in_reply_to: Sequence[str], references: Sequence[str], domain: str) -> bool:

@@ -10,7 +10,14 @@ from pydantic import Field, model_validator
 from core.model import Model
 
 HandoffReason = Literal[
-    "customer_request", "repeated_fallback", "action_unavailable", "urgent", "frustrated", "policy", "error"
+    "customer_request",
+    "repeated_fallback",
+    "action_unavailable",
+    "urgent",
+    "frustrated",
+    "policy",
+    "error",
+    "answer_limit",
 ]
 """The same reasons as in `core.conversation.Handoff`, which a test holds together."""
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.conversation import Conversation
+from core.correspondents import Correspondent
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow
 from core.outbox import OutboxRow, SendState
@@ -97,6 +98,17 @@ def transcript_row(document: Document) -> TranscriptRow:
     """Read a transcript line."""
     fields = {key: value for key, value in document.items() if key in TranscriptRow.model_fields}
     return TranscriptRow.model_validate(fields | {"id": document["_id"]})
+
+
+def correspondent_fields(changed: Correspondent) -> Document:
+    """Return what a save sets on the document of an address."""
+    return changed.model_dump(mode="python", exclude={"id"}) | {"rev": changed.rev + 1}
+
+
+def correspondent(document: Document) -> Correspondent:
+    """Read the document of an address."""
+    fields = {key: value for key, value in document.items() if key in Correspondent.model_fields}
+    return Correspondent.model_validate(fields | {"id": document["_id"]})
 
 
 def dead_letter_document(letter: DeadLetter) -> Document:

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.clock import Clock
 from core.conversation import Conversation
+from core.correspondents import CORRESPONDENTS_KEPT, Correspondent
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.outbox import OutboxRow
@@ -68,6 +69,7 @@ class MemoryStore:
     _early: dict[tuple[str, str], _Status] = field(default_factory=dict)
     """By conversation, and id of the line or of the platform."""
     _letters: dict[str, DeadLetter] = field(default_factory=dict)
+    _correspondents: dict[str, tuple[Correspondent, datetime]] = field(default_factory=dict)
     _members: dict[str, tuple[Member, float]] = field(default_factory=dict)
     _spooling: set[str] = field(default_factory=set)
     _fences: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -340,6 +342,21 @@ class MemoryStore:
         """Return sends in doubt that wait for a person, oldest first."""
         rows = [line.row for line in self._lines.values() if line.row is not None and line.row.state == "held"]
         return sorted(rows, key=lambda row: row.at)[:limit]
+
+    async def find_correspondent(self, name: str) -> Correspondent | None:
+        """Return what is known of an address."""
+        found = self._correspondents.get(name)
+        return None if found is None else found[0]
+
+    async def save_correspondent(self, changed: Correspondent, at: datetime) -> bool:
+        """Write a record that was read or begun; False where somebody else has written it since."""
+        kept = self._correspondents
+        self._correspondents = {name: entry for name, entry in kept.items() if at - entry[1] < CORRESPONDENTS_KEPT}
+        known = self._correspondents.get(changed.id)
+        if changed.rev != (known[0].rev if known is not None else 0):
+            return False
+        self._correspondents[changed.id] = (changed.model_copy(update={"rev": changed.rev + 1}), at)
+        return True
 
     async def bury(self, letter: DeadLetter) -> None:
         """Keep a dead letter; doing so again changes nothing."""

@@ -21,6 +21,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.monitoring import CommandListener
 
 from core.clock import Clock
+from core.correspondents import CORRESPONDENTS_KEPT, Correspondent
 from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, READ_LATER, InboxMark, InboxRow, InboxState, OpenRow, sources_of
@@ -54,7 +55,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     "inbox": (
         ([("state", ASCENDING), ("received_at", ASCENDING)], {}),
         ([("received_at", ASCENDING)], {"expireAfterSeconds": int(INBOX_KEPT.total_seconds())}),
-        ([("conversation_id", ASCENDING), ("state", ASCENDING)], {}),
+        ([("conversation_id", ASCENDING), ("state", ASCENDING), ("received_at", ASCENDING)], {}),
     ),
     "conversations": (([("wake_at", ASCENDING)], {"sparse": True}),),
     "messages": (
@@ -64,11 +65,17 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     ),
     "early_statuses": (([("at", ASCENDING)], {"expireAfterSeconds": int(EARLY_STATUS_KEPT.total_seconds())}),),
     "members": (([("seen_at", ASCENDING)], {"expireAfterSeconds": int(MEMBERS_KEPT.total_seconds())}),),
+    "correspondents": (([("at", ASCENDING)], {"expireAfterSeconds": int(CORRESPONDENTS_KEPT.total_seconds())}),),
     "dead_letters": (([("died_at", DESCENDING)], {"expireAfterSeconds": int(DEAD_LETTERS_KEPT.total_seconds())}),),
 }
 
-SHARD_KEYS: Mapping[str, str] = {"conversations": "_id", "inbox": "home", "messages": "conversation_id"}
-"""What each large collection is sharded by, hashed: the conversation. The others stay on one shard.
+SHARD_KEYS: Mapping[str, str] = {
+    "conversations": "_id",
+    "inbox": "home",
+    "messages": "conversation_id",
+    "correspondents": "_id",
+}
+"""What each large collection is sharded by, hashed: the conversation, or the address. The others stay on one shard.
 
 A payload's `home` follows from the payload alone, so its copy meets it on the same shard and its `_id` stays unique."""
 
@@ -501,6 +508,28 @@ class MongoStore:
         """Return sends in doubt that wait for a person, oldest first."""
         found = self._collection("messages").find({"held": True}).sort("at", ASCENDING).limit(limit)
         return [documents.transcript_row(row) async for row in found]
+
+    # correspondents
+
+    @_translated
+    async def find_correspondent(self, name: str) -> Correspondent | None:
+        """Return what is known of an address."""
+        document = await self._collection("correspondents").find_one({"_id": name})
+        return None if document is None else documents.correspondent(document)
+
+    @_translated
+    async def save_correspondent(self, changed: Correspondent, at: datetime) -> bool:
+        """Write a record that was read or begun; False where somebody else has written it since."""
+        correspondents = self._collection("correspondents")
+        fields = documents.correspondent_fields(changed) | {"at": at}
+        if changed.rev:
+            named = {"_id": changed.id, "rev": changed.rev}
+            return bool((await correspondents.update_one(named, {"$set": fields})).matched_count)
+        try:
+            await correspondents.insert_one({"_id": changed.id, **fields})
+        except DuplicateKeyError:
+            return False
+        return True
 
     # dead letters
 

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pytest
 
 from core.conversation import Conversation, Session
+from core.correspondents import HARD_BOUNCE, Correspondent
 from core.events import Address
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId
 from core.inbox import InboxMark, InboxRow, InboxState
 from core.outbox import OutboxRow, SendState
 from core.replies import ApiCall
 from core.storage import DeadLetter, Held, Member, Save, Store, TranscriptRow
+from hub.clock import SystemClock
 from tests.fakes import START
 
 C1 = ConversationId("web:site:c1")
@@ -287,6 +289,31 @@ class StoreContract:
         for text in ("first", "again"):
             await store.deliver(C1, "o1", 33, {"text": text}, START)
         assert await store.bodies(C1, 0, 10) == [(33, {"text": "first"})]
+
+    async def test_what_is_known_of_an_address_is_read_as_it_was_written(self, store: Store) -> None:
+        """F101, F103."""
+        now = SystemClock().now()  # what is old is forgotten by the database
+        assert await store.find_correspondent("email:help:x") is None
+        told = Correspondent(id="email:help:x").answered(EventId("e1"), START, 3)
+        assert await store.save_correspondent(told, now)
+        known = await store.find_correspondent("email:help:x")
+        assert known == told.model_copy(update={"rev": 1})
+        reported = known.bounced(EventId("b1"), HARD_BOUNCE, START)
+        assert await store.save_correspondent(reported, now)
+        assert await store.find_correspondent("email:help:x") == reported.model_copy(update={"rev": 2})
+
+    async def test_of_two_who_count_at_once_one_has_to_count_again(self, store: Store) -> None:
+        """F101: nobody gets a fourth answer because two processes counted to three."""
+        now = SystemClock().now()
+        begun = Correspondent(id="email:help:x")
+        for rev in range(3):
+            known = await store.find_correspondent("email:help:x") or begun
+            tries = [known.answered(EventId(f"e{rev}-{n}"), START, 3) for n in range(5)]
+            saved = await asyncio.gather(*(store.save_correspondent(one, now) for one in tries))
+            assert sorted(saved) == [False] * 4 + [True]
+        found = await store.find_correspondent("email:help:x")
+        assert found is not None
+        assert (found.rev, len(found.answers)) == (3, 3)
 
     async def test_a_dead_letter_is_kept_replayed_or_discarded(self, store: Store) -> None:
         await store.insert_inbox([row("k1"), row("k2")])

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -7,6 +8,7 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError
 
+from core.correspondents import CORRESPONDENTS_KEPT, Correspondent
 from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
 from core.storage import EARLY_STATUS_KEPT, Save
@@ -52,6 +54,19 @@ class TestMongoStore(StoreContract):
         assert index["expireAfterSeconds"] == EARLY_STATUS_KEPT.total_seconds() == 600
         (kept,) = await early.find({}).to_list(10)
         assert abs((SystemClock().now() - kept["at"]).total_seconds()) < 60
+
+    async def test_an_address_is_given_to_the_database_to_forget_eight_days_after_its_last_change(
+        self, store: MongoStore
+    ) -> None:
+        """F103."""
+        begun, now = Correspondent(id="email:help:x"), SystemClock().now().replace(microsecond=0)
+        await store.save_correspondent(begun, now - timedelta(days=1))
+        await store.save_correspondent(begun.model_copy(update={"rev": 1}), now)
+        correspondents = store._database["correspondents"]
+        index = (await correspondents.index_information())["at_1"]
+        assert index["expireAfterSeconds"] == CORRESPONDENTS_KEPT.total_seconds() == 8 * 86_400
+        (kept,) = await correspondents.find({}).to_list(10)
+        assert kept["at"] == now
 
     async def test_the_servers_clock_is_near_ours(self, store: MongoStore) -> None:
         assert abs(await store.clock_skew_s()) < 2.0

@@ -13,7 +13,7 @@ from core.inbox import InboxRow
 from core.storage import Member
 from core.store.mongo import SHARD_KEYS, MongoStore
 from hub.clock import SystemClock
-from tests.factories import build_bench
+from tests.factories import FakeChannel, build_bench
 from tests.servers.database import running_database
 from tests.unit.hub.test_many_processes import Shared
 
@@ -73,7 +73,7 @@ async def test_no_query_on_a_message_s_way_asks_every_shard(
     is_alone: bool, watched: tuple[MongoStore, Commands]
 ) -> None:
     store, commands = watched
-    bench = build_bench(store=store, place=Shared(is_alone=is_alone))
+    bench = build_bench(store=store, place=Shared(is_alone=is_alone), channel=FakeChannel(counts_answers=True))
     if not is_alone:
         bench.inbox._offer = lambda row, _: bench.lanes.look(conversation_of(row))
     for number in range(3):

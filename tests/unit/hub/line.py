@@ -16,6 +16,7 @@ from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId
 from core.outbox import TIME_TO_LIVE, OutboxRow
 from core.replies import ApiCall
 from core.store.memory import MemoryStore
+from hub.correspondents import Correspondents
 from hub.emulate import mail, twilio
 from hub.emulate.faults import Fault
 from hub.emulate.platforms import Platforms
@@ -175,7 +176,9 @@ async def line_on(channel: str, folder: Path, *faults: dict[str, Any]) -> AsyncI
         channels: dict[str, Channel] = build_channels(settings, nobody_calls, StoreMailbox(store, clock), clock)
         metrics = Metrics()
         holds, records = Holds(store, "w1", clock, metrics), Records(store)
-        outbox = Outbox(store, holds, records, clock, metrics, LogNames(b"key"), channels, PROVEN_AFTER_S)
+        names = LogNames(b"key")
+        correspondents = Correspondents(store, clock, names, channels, settings.limits.answers_per_day)
+        outbox = Outbox(store, holds, records, clock, metrics, names, channels, correspondents, PROVEN_AFTER_S)
         for fault in faults:
             await platforms.add_fault(Fault.model_validate({"platform": channel, **fault}))
         try:

@@ -15,11 +15,12 @@ from channels.slack.verify import sign
 from channels.whatsapp.verify import signature_of, signed_parameters
 from core.inbox import OPEN_STATES, InboxRow, InboxState
 from core.store.memory import MemoryStore
+from hub.app import App
 from hub.clock import SystemClock
 from hub.server import build_server
 from hub.settings import PROJECT, Settings, load_settings
 from hub.telemetry import Metrics
-from hub.wiring import App, Mind, assemble, read_mind
+from hub.wiring import Mind, assemble, read_mind
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PUBLIC = "https://desk.example"

@@ -24,6 +24,16 @@ def test_a_bucket_empties_with_time() -> None:
     assert [buckets.book("key", 100.0) for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
+def test_what_is_given_back_counts_no_more() -> None:
+    """F103."""
+    buckets: Buckets[str] = Buckets(Pace(per_s=1.0, burst=2))
+    for _ in range(100):
+        buckets.book("key", 0.0)
+        buckets.give_back("key")
+    buckets.give_back("nobody")
+    assert [buckets.book("key", 0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
+
+
 def test_looking_takes_nothing() -> None:
     buckets: Buckets[str] = Buckets(Pace(per_s=1.0))
     assert [buckets.wait_s("key", 0.0) for _ in range(5)] == [0.0] * 5

@@ -8,11 +8,12 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from core.errors import StoreUnavailable
 from core.store.memory import MemoryStore
+from hub.app import App
 from hub.clock import SystemClock
 from hub.server import build_server
 from hub.settings import PROJECT, Settings, load_settings
 from hub.telemetry import Metrics
-from hub.wiring import App, Mind, assemble, read_mind
+from hub.wiring import Mind, assemble, read_mind
 
 
 class MortalStore(MemoryStore):

@@ -1,0 +1,25 @@
+"""The turn of a message that gets no automatic answer although it deserves one: people have it, and nobody is told."""
+
+from core.conversation import RECENT_EVENTS, Conversation, Handoff, Trace, Turn
+from core.events import Event
+from core.handoff.ownership import to_queue
+from core.handoff.summary import summarize
+
+
+def left_to_people(conversation: Conversation, event: Event, text: str) -> Turn:
+    """Return the turn of an event whose sender has had the day's answers (F101).
+
+    A conversation that people have already stays theirs. Without a notice: the notice would be one more answer.
+    """
+    met = conversation.model_copy(
+        update={
+            "address": event.address or conversation.address,
+            "recent": (*conversation.recent, event.id)[-RECENT_EVENTS:],
+            "customer_name": event.sender.display_name or conversation.customer_name,
+        }
+    )
+    if conversation.owner != "bot":
+        return Turn(conversation=met, trace=Trace(event_id=event.id, rung="silent"))
+    handoff = Handoff(reason="answer_limit", summary=summarize(None, text), collected=conversation.session.slots)
+    trace = Trace(event_id=event.id, rung="handoff", handoff=handoff.reason)
+    return Turn(conversation=to_queue(met), handoff=handoff, trace=trace)
