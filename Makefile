@@ -55,7 +55,7 @@ quick: setup-test
 
 marked: servers
 	$(BIN)/python -m pytest -q $(MARKED) -m corpus tests/corpus
-	$(BIN)/python -m pytest -q $(MARKED) -m "integration or e2e or (faults and not campaign)" tests
+	FRONTDESK_FAULT_SEEDS=1 $(BIN)/python -m pytest -q $(MARKED) -m "integration or e2e or (faults and not campaign)" tests
 
 faults: servers
 	@rm -f $(FIGURES)
