@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import bson
 import psutil
 import uvloop
+from motor.motor_asyncio import AsyncIOMotorClient
 from rich.console import Console
 from rich.table import Table
 
@@ -58,6 +60,15 @@ def hubs(folder: Path, api_url: str, workers: int) -> Iterator[tuple[list[Hub], 
         yield started[:2], pids
 
 
+async def asked_of_database(uri: str) -> dict[str, float]:
+    """Return what the database counts of what it was asked."""
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(uri)
+    status = await client.admin.command("serverStatus")
+    client.close()
+    documents = {f"{kind}, documents": float(status["opcounters"][kind]) for kind in ("insert", "update", "query")}
+    return {"database requests": float(status["network"]["numRequests"])} | documents
+
+
 async def stored_bytes(uri: str) -> dict[str, float]:
     """Return what one document of each collection takes as BSON, on average, and how many a message has."""
     store = MongoStore(uri, "frontdesk", SystemClock())
@@ -80,12 +91,14 @@ async def measure(workers: int) -> dict[str, float]:
     platform = Platform(free_port())
     await platform.start()
     with tempfile.TemporaryDirectory() as folder, hubs(Path(folder), platform.api_url, workers) as (webs, pids):
+        uri = webs[0].environment["FRONTDESK_MONGO_URI"]
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             senders = [Sender(web.url, SECRET.encode(), platform, session) for web in webs]
             senders[1].sent = 500_000  # no two messages of one name
             for sender in senders:
                 await one_by_one(sender, 20, WARM_UP // 2, 0.0)
             before = {kind: cpu_s(of_kind) for kind, of_kind in pids.items()}
+            asked = await asked_of_database(uri)
             own = sum(psutil.Process().cpu_times()[:2])
             (took_s, first), (_, second) = await asyncio.gather(
                 saturate(senders[0], PEOPLE // 2, MESSAGES // 2),
@@ -98,7 +111,9 @@ async def measure(workers: int) -> dict[str, float]:
             figures["load and stand-in, CPU ms a message"] = (
                 (sum(psutil.Process().cpu_times()[:2]) - own) / count * 1000
             )
-            figures |= await stored_bytes(webs[0].environment["FRONTDESK_MONGO_URI"])
+            for what, number in (await asked_of_database(uri)).items():
+                figures[f"{what} a message"] = (number - asked[what]) / count
+            figures |= await stored_bytes(uri)
             figures["reply p50, ms"] = sorted(t.reply for t in first + second)[count // 2] * 1000
     await platform.stop()
     return figures
