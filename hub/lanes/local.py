@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from math import inf
 from typing import Any, Protocol
 
 import structlog
@@ -38,6 +39,8 @@ MAX_ROWS = 5000
 """Rows in memory at a time; what is beyond them stays in the database until the sweep comes for it."""
 TAKEN_KEPT = 10_000
 """Rows remembered as taken until the database knows it: more than are marked in a second."""
+MARKED_WITHIN_S = 6.0
+"""A lazy mark is written by then, or has failed: longer than the database has for one operation."""
 READ_AT_ONCE = 20
 """Rows read together that were accepted unread; a mail may have 10 MiB."""
 LOOK_AT_SPOOLS_EVERY_S = 0.1
@@ -133,8 +136,8 @@ class Lanes:
         self._looking: GroupCommit[ConversationId, list[InboxRow]] = GroupCommit(self._open_rows)
         self._put_off: set[ConversationId] = set()
         """Conversations with rows in the database whose turn is later; a new row must not overtake them."""
-        self._taken: dict[str, None] = {}
-        """Rows that were taken lately, oldest first."""
+        self._taken: dict[str, float] = {}
+        """Rows that were taken lately and when, in monotonic seconds; oldest first."""
         self._reader = Reader(channels, records, metrics, names, handling)
         self._unread: set[str] = set()
         self._reading: set[str] = set()
@@ -380,9 +383,13 @@ class Lanes:
             lane.look = True
             raise
         for row in rows:
-            if row.replayed or row.id not in self._taken:  # its mark may be on the way
+            if row.replayed or not self._is_being_marked(row.id):
                 self.admit(row)
         self._put_off.discard(name)
+
+    def _is_being_marked(self, row_id: str) -> bool:
+        """Tell whether a row was taken a moment ago; one that is still open later lost its mark, and gets it again."""
+        return self._clock.monotonic() - self._taken.get(row_id, -inf) < MARKED_WITHIN_S
 
     async def _open_rows(self, names: Sequence[ConversationId]) -> list[list[InboxRow]]:
         rows = await self._store.open_of(list(dict.fromkeys(names)))
@@ -427,7 +434,7 @@ class Lanes:
         lane.tasks = [other for other in lane.tasks if other is not task]  # a smaller one may have arrived meanwhile
         heapq.heapify(lane.tasks)
         self._in_flight.discard(task.row.id)
-        self._taken[task.row.id] = None
+        self._taken[task.row.id] = self._clock.monotonic()
         if len(self._taken) > TAKEN_KEPT:
             del self._taken[next(iter(self._taken))]
         return True

@@ -43,7 +43,7 @@ async def test_a_process_whose_clock_is_ten_minutes_off_refuses_to_start_and_say
 
 
 async def test_a_clock_that_jumps_back_an_hour_and_forth_again_loses_and_reorders_nothing(tmp_path: Path) -> None:
-    """F033: while it is wrong, signed webhooks are refused, and come again."""
+    """F033."""
     async with open_crowd(tmp_path, "one", seed=33) as crowd:
         file = tmp_path / "clock"
         file.write_text("+0")

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,11 +11,12 @@ import pytest
 
 from core.errors import StoreUnavailable
 from core.ids import ConversationId
-from core.inbox import InboxRow
+from core.inbox import InboxMark, InboxRow
 from core.storage import Member
 from core.store.memory import MemoryStore
 from hub.clock import SystemClock
 from hub.lanes.dispatch import UNREAD, Dispatch
+from hub.lanes.local import MARKED_WITHIN_S
 from hub.lanes.members import ALONE_AFTER_S, PARTITIONS, Members, owner_of, partition_of
 from hub.lanes.spools import ALIVE_S, SPOKEN_WITHIN_S, UNDRAINED_AT_MOST_S
 from hub.telemetry import Metrics
@@ -263,6 +265,37 @@ async def test_a_process_that_died_in_an_outage_is_waited_for_while_it_counts_as
     assert await worker.has_undrained()
     clock.seconds += 1
     assert not await worker.has_undrained()
+
+
+class DeafToMarks(MemoryStore):
+    """Loses marks while a test says so."""
+
+    is_deaf = True
+
+    async def mark_inbox(self, marks: Sequence[InboxMark]) -> None:
+        if self.is_deaf:
+            raise StoreUnavailable("mark failed")
+        await super().mark_inbox(marks)
+
+
+async def test_a_row_whose_mark_was_lost_is_marked_by_the_next_look_and_not_answered_again() -> None:
+    """F030: it stays open in the database, and its own process found it known for ever."""
+    clock = HandClock()
+    store = DeafToMarks(clock)
+    bench = build_bench(store=store, clock=clock, place=Shared())
+    bench.inbox._offer = lambda row, _: bench.lanes.look(conversation_of(row))
+    await bench.receive("1", "hello")
+    await bench.settle()
+    assert await bench.state_of("1") == "received"
+    store.is_deaf = False
+    bench.lanes.look(T1)
+    await bench.settle()
+    assert await bench.state_of("1") == "received", "its mark could still be on the way"
+    clock.seconds += MARKED_WITHIN_S
+    bench.lanes.look(T1)
+    await bench.settle()
+    assert await bench.state_of("1") == "done"
+    assert [text for _, text in bench.channel.sent] == ["hello"]
 
 
 async def test_the_sweep_leaves_what_belongs_to_another_process() -> None:
