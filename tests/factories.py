@@ -256,7 +256,7 @@ def build_bench(
     absence_proven_after_s: float = 0.0,
     place: Place = ALONE,
     limits: Limits | None = None,
-    hinted: bool = True,
+    hinted: Callable[[], bool] = lambda: True,
     handling: Handling = unnoted,
     answers_per_day: int = 3,
 ) -> Bench:

@@ -32,6 +32,8 @@ FETCHED_AT_ONCE = 64
 FETCH_WAIT_S = 5.0
 CONNECT_TIMEOUT_S = 2
 RECONNECT_WAIT_S = 1
+PING_EVERY_S = 2
+"""A server that is silent for two of these is gone: then the sweep looks for what nobody announces."""
 AGAIN_AFTER_S = 1.0
 CONNECT_AGAIN_AFTER_S = 10.0
 LOOK_AT_PARTITIONS_EVERY_S = 0.5
@@ -65,6 +67,7 @@ class Hints:
                     name="frontdesk",
                     connect_timeout=CONNECT_TIMEOUT_S,
                     reconnect_time_wait=RECONNECT_WAIT_S,
+                    ping_interval=PING_EVERY_S,
                     max_reconnect_attempts=-1,
                     pending_size=0,  # a hint that waits for a reconnect is worth nothing
                     error_cb=self._note_error,

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -35,7 +36,7 @@ class Sweep:
 
     Args:
         place: tells whose a conversation is; each process sweeps its own.
-        hinted: tells whether new rows are announced; where they are not, the sweep does not spare young ones.
+        hinted: tells whether new rows are announced now; where they are not, the sweep does not spare young ones.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Sweep:
         clock: Clock,
         metrics: Metrics,
         place: Place = ALONE,
-        hinted: bool = True,
+        hinted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._holds = holds
@@ -64,7 +65,7 @@ class Sweep:
             everything: do not spare what is so fresh that its own process is at it: for the first sweep of a process.
         """
         now = self._clock.now()
-        spares = (self._place.is_alone or self._hinted) and not self._lanes.is_behind and not everything
+        spares = (self._place.is_alone or self._hinted()) and not self._lanes.is_behind and not everything
         shed = self._lanes.shed
         is_complete = await self._rows(now, now - timedelta(seconds=GRACE_S) if spares else now)
         if is_complete and not spares and shed == self._lanes.shed:
