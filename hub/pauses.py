@@ -18,6 +18,8 @@ FAILURES = 5
 FAILURES_WITHIN_S = 30.0
 SILENT_PAUSE_S = 30.0
 """Between two tries of a platform that answers nobody."""
+TRIED_WITHIN_S = 10.0
+"""A call has succeeded, failed or timed out by then."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Pauses:
     def until(self, account: str, bucket: str) -> datetime | None:
         """Return the time before which a call must not be made, None for now.
 
-        Whoever gets None for an account that has stopped is its one try: the others wait for the next.
+        Whoever gets None for an account that has stopped is its one try; the others ask again once its outcome is known.
         """
         now = self._clock.now()
         if (paused := self._buckets.get((account, bucket))) is not None:
@@ -59,7 +61,7 @@ class Pauses:
             return None
         if stop.until > now:
             return stop.until
-        stop.until = now + stop.pause
+        stop.until = now + min(stop.pause, timedelta(seconds=TRIED_WITHIN_S))
         return None
 
     def note(self, account: str, bucket: str, error: DeliveryError | None) -> None:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import psutil
 
 from hub.emulate.faults import Fault, Platform
+from hub.pauses import SILENT_PAUSE_S
 from tests.faults.cluster import process_on
 from tests.faults.crowd import Crowd, frozen
 from tests.servers.hub import Hub
@@ -40,7 +41,6 @@ class Look:
     pid: int
     rss_mb: float
     descriptors: int
-    threads: int
 
 
 @dataclass
@@ -79,7 +79,15 @@ class Soak:
             await self._disturb(get_args(Disturbance), half)
             await self._do("kill")
             await self._disturb([kind for kind in get_args(Disturbance) if kind != "kill"], self._ends)
+            await asyncio.sleep(max(self._ends - time.monotonic(), 0.0))
             self._enough.set()
+        await self._until_all_are_tried_again()
+
+    async def _until_all_are_tried_again(self) -> None:
+        """Wait while an account is paused; where nothing waits for it, nothing is tried."""
+        deadline = time.monotonic() + 3 * SILENT_PAUSE_S
+        while self.crowd.metric("frontdesk_paused") and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
 
     async def _visits(self, channel: str, slot: int, step: int) -> None:
         """Bring one person after the other, with numbers that nobody else has."""
@@ -139,7 +147,7 @@ def look_at(pid: int) -> Look:
     """Look at a process that lives."""
     process = psutil.Process(pid)
     with process.oneshot():
-        return Look(pid, process.memory_info().rss / 2**20, process.num_fds(), process.num_threads())
+        return Look(pid, process.memory_info().rss / 2**20, process.num_fds())
 
 
 async def left_behind(crowd: Crowd) -> dict[str, int]:

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from core.errors import AccountRefused, DeliveryError, PermanentFailure, RateLimited, TemporaryFailure, UnknownOutcome
-from hub.pauses import FAILURES, REFUSED_PAUSE_S, SILENT_PAUSE_S, Pauses
+from hub.pauses import FAILURES, REFUSED_PAUSE_S, SILENT_PAUSE_S, TRIED_WITHIN_S, Pauses
 from hub.telemetry import Metrics
 from tests.fakes import FakeClock
 
@@ -70,6 +70,15 @@ def test_a_platform_that_answers_in_between_is_not_silent(answer: DeliveryError 
     pauses.note(A, "any", answer)
     fail(pauses, FAILURES - 1)
     assert pauses.until(A, "other") is None
+
+
+def test_who_asks_while_the_one_try_is_under_way_waits_for_its_outcome_only(pauses: Pauses, clock: FakeClock) -> None:
+    fail(pauses, FAILURES)
+    clock.advance(SILENT_PAUSE_S)
+    assert pauses.until(A, "first") is None
+    assert pauses.until(A, "second") == clock.now() + timedelta(seconds=TRIED_WITHIN_S)
+    pauses.note(A, "first", TemporaryFailure("refused"))
+    assert pauses.until(A, "second") == clock.now() + timedelta(seconds=SILENT_PAUSE_S)
 
 
 def test_one_call_in_thirty_seconds_is_tried(pauses: Pauses, clock: FakeClock) -> None:
