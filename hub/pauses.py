@@ -49,7 +49,7 @@ class Pauses:
     def until(self, account: str, bucket: str) -> datetime | None:
         """Return the time before which a call must not be made, None for now.
 
-        Whoever gets None for an account that has stopped is its one try; the others ask again once its outcome is known.
+        Whoever gets None for an account that has stopped is its one try; the others ask again after it.
         """
         now = self._clock.now()
         if (paused := self._buckets.get((account, bucket))) is not None:
