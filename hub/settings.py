@@ -337,8 +337,7 @@ def variable(channel: str, account: str, field: str) -> str:
 
 def _account(key: str, described: Mapping[str, Any], environment: Environment, data: Path) -> AccountPlan:
     channel, _, name = key.partition(":")
-    module = importlib.import_module(f"channels.{channel}.account")
-    model: type[BaseModel] = module.AccountSettings
+    model, switch_on = _needs(key, described, environment)
     given = dict(described)
     for field in model.model_fields:
         if (value := environment.get(variable(channel, name, field))) is not None:
@@ -350,8 +349,25 @@ def _account(key: str, described: Mapping[str, Any], environment: Environment, d
     except ValidationError as error:
         if _is_incomplete(error):
             missing = tuple(_missing(error, channel, name))
-            return AccountPlan(channel=channel, name=name, settings=None, missing=missing, switch_on=module.SWITCH_ON)
+            return AccountPlan(channel=channel, name=name, settings=None, missing=missing, switch_on=switch_on)
         raise ConfigError(f"account {key}: {_explain(error)}") from error
+
+
+def _needs(key: str, described: Mapping[str, Any], environment: Environment) -> tuple[type[BaseModel], str]:
+    """Return the settings that an account needs and how it is switched on; a channel may have several providers.
+
+    Raises:
+        ConfigError: there is no such provider.
+    """
+    channel, _, name = key.partition(":")
+    module = importlib.import_module(f"channels.{channel}.account")
+    providers: Mapping[str, tuple[type[BaseModel], str]] | None = getattr(module, "PROVIDERS", None)
+    if providers is None:
+        return module.AccountSettings, module.SWITCH_ON
+    chosen = environment.get(variable(channel, name, "provider")) or described.get("provider") or next(iter(providers))
+    if chosen not in providers:
+        raise ConfigError(f"account {key}: provider: {chosen!r} is none of {', '.join(providers)}")
+    return providers[chosen]
 
 
 def _is_incomplete(error: ValidationError) -> bool:

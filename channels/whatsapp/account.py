@@ -1,11 +1,14 @@
 """What one WhatsApp number at Twilio needs to be switched on."""
 
-import ipaddress
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from channels.whatsapp.address import is_loopback
+from channels.whatsapp.cloud import account as cloud
 
 SWITCH_ON = (
     "In console.twilio.com copy the Account SID and Auth Token from the dashboard, open Messaging > Senders > WhatsApp "
@@ -30,18 +33,6 @@ def normalize_number(written: str) -> str:
     return WHATSAPP_PREFIX + number
 
 
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a host name means this machine.
-
-    >>> [is_loopback(host) for host in ("127.0.0.1", "localhost", "api.twilio.com", None)]
-    [True, True, False, False]
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
 def _guarded_url(url: str) -> str:
     """Refuse an address over which the auth token would travel in the clear."""
     parts = urlsplit(url)
@@ -58,6 +49,8 @@ class AccountSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    provider: Literal["twilio"] = "twilio"
+    """The other one is `cloud`: `channels/whatsapp/cloud/account.py`."""
     account_sid: str = Field(pattern=r"^AC[0-9A-Za-z]+$")
     auth_token: Token
     """The primary Auth Token: signs webhooks and opens the REST API."""
@@ -70,3 +63,10 @@ class AccountSettings(BaseModel):
     api_url: Annotated[str, AfterValidator(_guarded_url)] = "https://api.twilio.com"
     catch_up_every_s: float = Field(default=600.0, ge=0)
     """So often Twilio is asked for messages that it did not deliver, in seconds; 0 is never."""
+
+
+PROVIDERS: Mapping[str, tuple[type[BaseModel], str]] = {
+    "twilio": (AccountSettings, SWITCH_ON),
+    "cloud": (cloud.CloudSettings, cloud.SWITCH_ON),
+}
+"""Who carries the messages: the settings that each needs, and how it is switched on."""

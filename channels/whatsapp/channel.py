@@ -12,6 +12,8 @@ from channels.invisible import harmless
 from channels.whatsapp import normalize, render
 from channels.whatsapp.account import WHATSAPP_PREFIX, AccountSettings
 from channels.whatsapp.client import TwilioClient
+from channels.whatsapp.cloud.account import CloudSettings
+from channels.whatsapp.cloud.channel import CloudChannel
 from channels.whatsapp.doctor import examine
 from channels.whatsapp.missed import how_often
 from channels.whatsapp.normalize import NAME, OUT_ID_HEADER
@@ -149,6 +151,8 @@ class WhatsAppChannel:
         await self.client.close()
 
 
-def build(account: AccountName, settings: AccountSettings, resources: Resources) -> Channel:
-    """Make the channel of one account."""
+def build(account: AccountName, settings: AccountSettings | CloudSettings, resources: Resources) -> Channel:
+    """Make the channel of one account, with the provider that its settings are for."""
+    if isinstance(settings, CloudSettings):
+        return CloudChannel(account, settings, resources)
     return WhatsAppChannel(account, settings, resources)

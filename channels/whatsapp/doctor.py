@@ -3,7 +3,8 @@
 from urllib.parse import urlsplit
 
 from channels.base import Finding
-from channels.whatsapp.account import WHATSAPP_PREFIX, is_loopback
+from channels.whatsapp.account import WHATSAPP_PREFIX
+from channels.whatsapp.address import is_loopback
 from channels.whatsapp.client import TwilioClient
 from core.errors import AccountRefused, DeliveryError
 

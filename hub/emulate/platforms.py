@@ -3,9 +3,9 @@
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
-from hub.emulate import mail, slack, telegram, twilio
+from hub.emulate import cloud, mail, slack, telegram, twilio
 from hub.emulate.faults import Fault, Platform
 from hub.emulate.helpdesk import HelpdeskStandin
 from hub.emulate.http import HttpPort
@@ -65,14 +65,22 @@ class Opening(Protocol):
 class Platforms:
     """What a hub talks to; runs in this event loop while it is entered."""
 
-    def __init__(self, world: World, ports: Ports = Ports(), accounts: Accounts = Accounts()) -> None:
+    def __init__(
+        self,
+        world: World,
+        ports: Ports = Ports(),
+        accounts: Accounts = Accounts(),
+        whatsapp_by: Literal["twilio", "cloud"] = "twilio",
+    ) -> None:
         self.world = world
         self.ledger = world.ledger
         self.pace = world.pace
         self.accounts = accounts
+        self._whatsapp_by = whatsapp_by
         self.slack = slack.SlackStandin(world)
         self.telegram = telegram.TelegramStandin(world)
         self.twilio = twilio.TwilioStandin(world)
+        self.cloud = cloud.CloudStandin(world)
         self.mail = mail.MailStandin(world, ports.email)
         self.helpdesk = HelpdeskStandin(world)
         self.model = ModelStandin(world)
@@ -80,12 +88,16 @@ class Platforms:
         self.http: Mapping[Platform, HttpPort] = {
             "slack": HttpPort(self.slack, world, ports.slack),
             "telegram": HttpPort(self.telegram, world, ports.telegram),
-            "whatsapp": HttpPort(self.twilio, world, ports.whatsapp),
+            "whatsapp": HttpPort(self._whatsapp, world, ports.whatsapp),
             "orders": HttpPort(OrdersStandin(), world, ports.orders),
             "helpdesk": HttpPort(self.helpdesk, world, ports.helpdesk),
             "model": HttpPort(self.model, world, ports.model),
         }
         self._doors: Mapping[Platform, Opening] = {**self.http, "email": self.mail}
+
+    @property
+    def _whatsapp(self) -> cloud.CloudStandin | twilio.TwilioStandin:
+        return self.cloud if self._whatsapp_by == "cloud" else self.twilio
 
     @property
     def mail_in_port(self) -> int:
@@ -149,13 +161,7 @@ class Platforms:
                 username=telegram.USERNAME,
                 api_url=self.http["telegram"].url,
             ),
-            **_fields(
-                f"WHATSAPP_{own.whatsapp}",
-                account_sid=twilio.SID,
-                auth_token=twilio.AUTH_TOKEN,
-                number=twilio.NUMBER,
-                api_url=self.http["whatsapp"].url,
-            ),
+            **_fields(f"WHATSAPP_{own.whatsapp}", **self._whatsapp_fields(), api_url=self.http["whatsapp"].url),
             **_fields(
                 f"EMAIL_{own.email}",
                 address=mail.ADDRESS,
@@ -164,6 +170,17 @@ class Platforms:
                 smtp_tls="none",
                 smtp_in_port=str(self.mail_in_port),
             ),
+        }
+
+    def _whatsapp_fields(self) -> dict[str, str]:
+        if self._whatsapp_by == "twilio":
+            return {"account_sid": twilio.SID, "auth_token": twilio.AUTH_TOKEN, "number": twilio.NUMBER}
+        return {
+            "provider": "cloud",
+            "phone_number_id": cloud.NUMBER_ID,
+            "access_token": cloud.ACCESS_TOKEN,
+            "app_secret": cloud.APP_SECRET,
+            "verify_token": cloud.VERIFY_TOKEN,
         }
 
 
