@@ -12,6 +12,7 @@ from channels.inbound import Capabilities, DeliveryKey, Inbound
 from core.clock import Clock
 from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId
+from core.installations import Installations
 from core.model import Model
 from core.ports import Escape, Mailbox, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -87,6 +88,8 @@ class Resources:
     mailbox: Mailbox
     missed: Callable[[ChannelName, AccountName], None] = _nobody_asks
     """Called when a connection is back: what came meanwhile may be lost, and is asked for."""
+    installations: Installations | None = None
+    """Where accounts that their customers install keep what they are given; None where nothing is kept."""
 
 
 class Channel(Protocol):

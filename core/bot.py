@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.conversation import RECENT_EVENTS, ActionWanted, Conversation, Handoff, Session, Trace, Turn
-from core.dialogue.choices import offered, token
+from core.dialogue.choices import offered, token, used
 from core.dialogue.desk import Desk
 from core.dialogue.draft import Draft, Saying
 from core.dialogue.engine import Results, ask, ended, may_ask, start, walk
@@ -55,8 +55,10 @@ class Scene:
 class Bot:
     """One desk's bot; satisfies `core.ports.Responder`."""
 
-    def __init__(self, desk: Desk, understander: Understander, library: Library) -> None:
+    def __init__(self, desk: Desk, understander: Understander, library: Library, choice_key: bytes) -> None:
+        """Make the bot of a desk; `choice_key`, any secret, keeps the tokens of its choices from being guessed."""
         self.desk = desk
+        self._choice_key = choice_key
         self._understander = understander
         self._library = library
         person = desk.by_automation("human")
@@ -275,7 +277,7 @@ class Bot:
             conversation, draft = to_queue(conversation), self._notice(draft, draft.handoff)
         replies = self._replies(conversation, event, draft)
         choices = [choice for reply in replies for choice in reply.choices]
-        kept = () if heard.picked is not None else draft.session.offered
+        kept = used(draft.session.offered, now) if heard.picked is not None else draft.session.offered
         session = draft.session.model_copy(update={"offered": offered(kept, choices, now)})
         return Turn(
             conversation=conversation.model_copy(update={"session": session}),
@@ -298,19 +300,17 @@ class Bot:
 
     def _replies(self, conversation: Conversation, event: Event, draft: Draft) -> tuple[Reply, ...]:
         replies: list[Reply] = []
-        index = 0
-        for saying in draft.sayings:
-            choices = self._choices(saying, event, index, draft.session)
-            index += len(choices)
+        for number, saying in enumerate(draft.sayings):
+            choices = self._choices(saying, event, number, draft.session)
             context = {**saying.context, "name": conversation.customer_name}
             replies.append(Reply(template=saying.template, context=context, choices=choices, kind=saying.kind))
         return tuple(replies)
 
-    def _choices(self, saying: Saying, event: Event, start: int, session: Session) -> tuple[Choice, ...]:
+    def _choices(self, saying: Saying, event: Event, number: int, session: Session) -> tuple[Choice, ...]:
         labels = self._labels(saying.offer, session)
         names = [name for name in saying.offer if self.desk.intent(name) is not None]
         return tuple(
-            Choice(token=token(event.id, start + place), label=label, value=name)
+            Choice(token=token(self._choice_key, event.id, number, place), label=label, value=name)
             for place, (name, label) in enumerate(zip(names, labels, strict=True))
         )
 

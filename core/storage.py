@@ -13,6 +13,7 @@ from core.conversation import Conversation, Trace
 from core.correspondents import Correspondent
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow, InboxState, OpenRow
+from core.installations import Installation
 from core.model import AwareDatetime, Json, Model
 from core.outbox import OutboxRow
 from core.replies import ApiCall
@@ -274,6 +275,22 @@ class Store(Protocol):
 
         What is not written again is forgotten after `CORRESPONDENTS_KEPT`.
         """
+        ...
+
+    async def find_installation(self, name: str) -> Installation | None:
+        """Return one installation, dead or alive."""
+        ...
+
+    async def save_installation(self, changed: Installation) -> bool:
+        """Write a record that was read or begun; False where somebody else has written it since."""
+        ...
+
+    async def installations_of(self, account: str) -> list[Installation]:
+        """Return all installations of an account (`channel:account`), by id."""
+        ...
+
+    async def use_once(self, name: str, until: datetime) -> bool:
+        """Use something up; False where it was used before. What is past `until` may be forgotten."""
         ...
 
     async def bury(self, letter: DeadLetter) -> None:

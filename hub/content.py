@@ -1,6 +1,7 @@
 """The bot's content: read from `config/content`, checked as a whole, made into one bot for each desk.
 
     entities.yaml        data of a known form
+    choices.yaml         how people write which entry of a list they mean, by language
     intents/<name>.yaml  what people come for, in their own words
     articles/<id>.md     answers, with front matter
     flows/<name>.yaml    what to collect, do and say
@@ -19,6 +20,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from core.bot import ENGINE_TEMPLATES, Bot
+from core.dialogue.choices import ChoiceWords
 from core.dialogue.desk import Desk
 from core.dialogue.flows import Flow, Say
 from core.dialogue.intents import Intent
@@ -66,6 +68,7 @@ class Content:
     flows: tuple[Flow, ...]
     articles: tuple[Article, ...]
     entities: tuple[EntityPattern, ...]
+    choice_words: dict[str, ChoiceWords]
 
     @property
     def templates(self) -> frozenset[str]:
@@ -101,6 +104,7 @@ def load_content(folder: Path) -> Content:
         flows=_read_all(folder, "flows/*.yaml", Flow.model_validate, _read_yaml),
         articles=_read_all(folder, "articles/*.md", Article.model_validate, _read_article),
         entities=_read(folder / "entities.yaml", TypeAdapter(tuple[EntityPattern, ...]).validate_python, _read_yaml),
+        choice_words=_read(folder / "choices.yaml", TypeAdapter(dict[str, ChoiceWords]).validate_python, _read_yaml),
     )
     _check(content, folder)
     return content
@@ -123,6 +127,7 @@ def build_responders(
     finder = EntityFinder(content.entities)
     understander = TextUnderstander(load_model(content, model_cache), finder)
     library = Library(content.articles)
+    key = secrets.token_bytes(32)  # only whoever offers needs it, and tokens are committed with what they mean
     return {
         desk.name: Bot(
             Desk(
@@ -132,9 +137,11 @@ def build_responders(
                 intents=tuple(intent for intent in content.intents if enabled(desk.name, intent)),
                 flows=content.flows,
                 content_version=content.version,
+                choice_words=content.choice_words,
             ),
             understander,
             library,
+            choice_key=key,
         )
         for desk in desks
     }

@@ -64,7 +64,14 @@ def build_channels(
     missed: Callable[[ChannelName, AccountName], None] = lambda _channel, _account: None,
 ) -> dict[str, Channel]:
     """Build every account that is set up; a platform's library is imported only where an account uses it."""
-    resources = Resources(clock=clock, accept=accept, public_url=settings.origin, mailbox=mailbox, missed=missed)
+    resources = Resources(
+        clock=clock,
+        accept=accept,
+        public_url=settings.origin,
+        mailbox=mailbox,
+        missed=missed,
+        installations=mailbox.store,
+    )
     channels: dict[str, Channel] = {}
     for plan in settings.accounts:
         if plan.settings is not None:
@@ -184,7 +191,7 @@ def assemble(
         lanes = _build_lanes(
             settings, store, clock, metrics, holds, records, channels, mind.responders, session, members, suspects
         )
-        sweep = Sweep(store, holds, lanes, clock, metrics, members, hinted=hints is not None)
+        sweep = Sweep(store, holds, lanes, clock, metrics, members, lambda: hints is not None and hints.is_up)
     dispatch = Dispatch(members, lanes, hints)
     if lanes is not None and sweep is not None:
         lanes.call = dispatch.call

@@ -1,8 +1,9 @@
 """One Slack account: joins receiving, reading, rendering and sending."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -12,16 +13,21 @@ from channels.invisible import harmless
 from channels.slack import doctor, keys, normalize, render
 from channels.slack.account import AccountSettings
 from channels.slack.client import SlackClient
-from channels.slack.history import History, how_often
+from channels.slack.history import History, ManyHistories, how_often
+from channels.slack.install import InstallPages
 from channels.slack.webhook import Webhook
+from channels.slack.workspaces import Workspaces
+from core.errors import AccountRefused, ConfigError
 from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId, account_key
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
 
+T = TypeVar("T")
+
 
 class SlackChannel:
-    """One Slack app in one workspace."""
+    """One Slack app: in one workspace by its token, or in all that have installed it."""
 
     name = ChannelName("slack")
     escapes: Mapping[str, Escape] = render.ESCAPES
@@ -40,12 +46,26 @@ class SlackChannel:
         self.capabilities = self.capabilities.model_copy(update={"catch_up": how_often(settings.catch_up_every_s)})
         self._settings = settings
         self._resources = resources
-        self._client = SlackClient(settings.bot_token.get_secret_value(), settings.api_url)
-        self._history = History(account, self._client, resources.clock)
+        token = settings.bot_token
+        self._client = SlackClient(token.get_secret_value() if token is not None else None, settings.api_url)
+        self._workspaces = self._open_workspaces()
+        self._history = (
+            History(account, self._client, resources.clock)
+            if self._workspaces is None
+            else ManyHistories(account, self._workspaces, resources.clock)
+        )
+
+    def _open_workspaces(self) -> Workspaces | None:
+        app, kept = self._settings.client(), self._resources.installations
+        if app is None:
+            return None
+        if kept is None:
+            raise ConfigError(f"slack:{self.account} has client_id and nowhere to keep installations")
+        return Workspaces(self.account, kept, self._resources.clock, self._client, app)
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         """Name a payload by Slack's own ids. Never raises."""
-        return keys.identify(inbound)
+        return keys.identify(inbound, is_shared=self._workspaces is not None)
 
     def normalize(self, inbound: Inbound) -> tuple[Event, ...]:
         """Translate a payload; `()` for what we do not handle.
@@ -53,7 +73,7 @@ class SlackChannel:
         Raises:
             MalformedPayload: the payload lacks what Slack promises.
         """
-        return harmless(normalize.normalize(inbound))
+        return harmless(normalize.normalize(inbound, is_shared=self._workspaces is not None))
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Give a reply its shape as `chat.postMessage` calls."""
@@ -65,7 +85,7 @@ class SlackChannel:
         Raises:
             DeliveryError: by `failures`.
         """
-        return await self._client.send(call, out_id)
+        return await self._for_workspace(call, lambda client: client.send(call, out_id))
 
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Look for a call in doubt in the conversation's history; None means certainly not posted.
@@ -73,14 +93,30 @@ class SlackChannel:
         Raises:
             DeliveryError: the history cannot be read now.
         """
-        return await self._client.find_sent(call, out_id, since)
+        return await self._for_workspace(call, lambda client: client.find_sent(call, out_id, since))
+
+    async def _for_workspace(self, call: ApiCall, act: Callable[[SlackClient], Awaitable[T]]) -> T:
+        """Act with the token of the call's workspace, which its bucket begins with where the account has many."""
+        if self._workspaces is None:
+            return await act(self._client)
+        place = call.bucket.partition(":")[0]
+        try:
+            return await act(await self._workspaces.client_of(place))
+        except AccountRefused as refusal:
+            raise await self._workspaces.judge(place, refusal) from refusal
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of http mode; in socket mode, or without a secret, there are none."""
         secrets = self._settings.signing_secrets()
         if self._settings.mode != "http" or not secrets:
             return []
-        return Webhook(self.account, secrets, self._resources.clock, self._resources.accept).routes()
+        clock, accept = self._resources.clock, self._resources.accept
+        app, workspaces = self._settings.client(), self._workspaces
+        if app is None or workspaces is None:
+            return Webhook(self.account, secrets, clock, accept).routes()
+        api_url, origin = self._settings.api_url, self._resources.public_url
+        pages = InstallPages(self.account, app, api_url, origin, clock, workspaces)
+        return Webhook(self.account, secrets, clock, accept, workspaces.hear).routes() + pages.routes()
 
     async def listen(self) -> None:
         """Receive over a socket until cancelled; returns at once in http mode."""
@@ -102,6 +138,9 @@ class SlackChannel:
 
     async def check(self) -> list[Finding]:
         """Ask Slack whether this account is set up right; never raises."""
+        if self._workspaces is not None:
+            key = account_key(self.name, self.account)
+            return await doctor.check_workspaces(key, self._workspaces, self._resources.public_url)
         url = f"{self._resources.public_url}/slack/{self.account}/events"
         return await doctor.check(account_key(self.name, self.account), self._settings, self._client, url)
 

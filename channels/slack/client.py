@@ -52,18 +52,21 @@ class Deadlines:
 class CarefulWebClient(AsyncWebClient):
     """slack_sdk's client with our transport: same arguments, same answers, same errors."""
 
-    def __init__(self, token: str | None, api_url: str, deadlines: Deadlines) -> None:
-        super().__init__(token=token, base_url=api_url, retry_handlers=[], logger=logging.getLogger(__name__))
+    def __init__(
+        self, token: str | None, api_url: str, deadlines: Deadlines, session: aiohttp.ClientSession | None = None
+    ) -> None:
+        logger = logging.getLogger(__name__)
+        super().__init__(token=token, base_url=api_url, retry_handlers=[], logger=logger, session=session)
         self.proxy = None  # slack_sdk read it from the environment
         self._deadlines = deadlines
 
     async def _request(self, *, http_verb: str, api_url: str, req_args: dict[str, Any]) -> dict[str, Any]:
         """Make one request. Overrides the transport of slack_sdk 3.47 (`AsyncBaseClient._request`)."""
-        async with self._open_session().request(http_verb, api_url, allow_redirects=False, **req_args) as answer:
+        async with self.open_session().request(http_verb, api_url, allow_redirects=False, **req_args) as answer:
             body = await _read_up_to(answer, MAX_ANSWER_BYTES)
         return {"data": _as_object(body), "headers": answer.headers, "status_code": answer.status}
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    def open_session(self) -> aiohttp.ClientSession:
         """Return the one session of this account, made at first use, when there is an event loop."""
         if self.session is None or self.session.closed:
             timeout = aiohttp.ClientTimeout(
@@ -99,8 +102,19 @@ def _as_object(body: bytes) -> dict[str, Any]:
 class SlackClient:
     """Sends api calls for one account, and finds out what became of them."""
 
-    def __init__(self, bot_token: str, api_url: str, deadlines: Deadlines | None = None) -> None:
-        self.web = CarefulWebClient(bot_token, api_url, deadlines or Deadlines())
+    def __init__(
+        self,
+        bot_token: str | None,
+        api_url: str,
+        deadlines: Deadlines | None = None,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._deadlines = deadlines or Deadlines()
+        self.web = CarefulWebClient(bot_token, api_url, self._deadlines, session)
+
+    def speaking_for(self, bot_token: str) -> "SlackClient":
+        """Return a client for another workspace over the same connections; closing is this one's affair."""
+        return SlackClient(bot_token, self.web.base_url, self._deadlines, self.web.open_session())
 
     async def send(self, call: ApiCall, out_id: OutId) -> Receipt:
         """Make one api call once, with `out_id` in the message's metadata.

@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from channels.base import Finding
 from channels.slack.account import AccountSettings
 from channels.slack.client import SlackClient
-from core.errors import DeliveryError
+from channels.slack.workspaces import Workspaces
+from core.errors import DeliveryError, StoreUnavailable
+from core.installations import Installation
 
 NEEDED_SCOPES = frozenset({"app_mentions:read", "channels:history", "chat:write", "im:history", "im:write"})
 """What receiving, answering and proving a send in doubt need; docs.slack.dev/reference/scopes.
 
 im:write opens the direct messages with a person: to answer a slash command there, and to look for that answer.
 """
+MAX_ASKED = 20
+"""Workspaces that Slack is asked about, so that the doctor comes to an end; the rest is listed."""
 SCOPES_HEADER = "x-oauth-scopes"
 
 
@@ -21,6 +25,43 @@ async def check(account: str, settings: AccountSettings, client: SlackClient, re
     if settings.mode == "socket" and settings.app_token is not None:
         return [*findings, await _check_socket(account, settings.app_token.get_secret_value(), client)]
     return [*findings, _check_url(account, request_url)]
+
+
+async def check_workspaces(account: str, workspaces: Workspaces, origin: str) -> list[Finding]:
+    """Say where an app is installed, and ask Slack about the first of them; never raises."""
+    begin = f"{origin}/{account.replace(':', '/')}/install"
+    try:
+        found = await workspaces.all()
+    except StoreUnavailable as error:
+        fix = "start the database; installations are kept there"
+        return [Finding(account=account, check="workspaces", ok=False, detail=str(error), fix=fix)]
+    living = sum(one.ended_at is None for one in found)
+    summary = f"installed in {living} of {len(found)}; install by {begin}"
+    url = _check_url(account, f"{origin}/{account.replace(':', '/')}/events")
+    lines = [Finding(account=account, check="workspaces", ok=True, detail=summary), url]
+    for number, one in enumerate(found):
+        lines += await _check_workspace(account, one, workspaces, begin, is_asked=number < MAX_ASKED)
+    return lines
+
+
+async def _check_workspace(
+    account: str, one: Installation, workspaces: Workspaces, begin: str, *, is_asked: bool
+) -> list[Finding]:
+    what = "organisation" if one.is_whole_organisation else "workspace"
+    name = f"{what} {one.place_name or ''} ({one.place})".replace("  ", " ")
+    if one.ended_at is not None:
+        detail = f"{name}: {one.ended_why} at {one.ended_at:%Y-%m-%d %H:%M} UTC"
+        fix = f"if they want it back, they install it again by {begin}"
+        return [Finding(account=account, check=what, ok=False, detail=detail, fix=fix)]
+    if not is_asked:
+        return [Finding(account=account, check=what, ok=True, detail=f"{name}: installed; Slack was not asked")]
+    try:
+        _, headers = await (await workspaces.client_of(one.place)).call("auth.test")
+    except DeliveryError as error:
+        fix = f"let them install it again by {begin}"
+        return [Finding(account=account, check=what, ok=False, detail=f"{name}: {error}", fix=fix)]
+    finding = Finding(account=account, check=what, ok=True, detail=f"{name}: installed by {one.installer}")
+    return [finding, *_check_scopes(account, headers)]
 
 
 async def _check_token(account: str, client: SlackClient) -> list[Finding]:

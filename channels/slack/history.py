@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from channels.base import Gap, Look
@@ -17,9 +17,10 @@ from channels.inbound import CatchUp, Inbound
 from channels.slack.client import SlackClient
 from channels.slack.keys import TIMESTAMP, USER_MESSAGE_SUBTYPES
 from channels.slack.payloads import DIRECT_IDS, text_at
+from channels.slack.workspaces import Workspaces
 from core.clock import Clock
-from core.errors import DeliveryError, PermanentFailure, TemporaryFailure
-from core.ids import AccountName, ChannelName
+from core.errors import AccountRefused, DeliveryError, PermanentFailure, TemporaryFailure
+from core.ids import AccountName, ChannelName, ConversationId, conversation_id
 
 OVERLAP_S = 60.0
 """SEMANTICS section 9: a message is in the history a while after its `ts` at the latest."""
@@ -49,6 +50,8 @@ class Us:
 
     user: str
     team: str
+    enterprise: str | None = None
+    """The organisation, where the token counts in all of it."""
 
 
 class History:
@@ -82,7 +85,8 @@ class History:
         user, team = text_at(answer, "user_id"), text_at(answer, "team_id")
         if user is None or team is None:
             raise TemporaryFailure("auth.test did not say who we are")
-        return Us(user, team)
+        whole = answer.get("is_enterprise_install") is True
+        return Us(user, team, text_at(answer, "enterprise_id") if whole else None)
 
     async def _place(self, us: Us, owner: str, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
         """Read a channel or a person's direct messages, for new threads too, then each thread of it."""
@@ -140,6 +144,46 @@ class History:
         )
 
 
+class ManyHistories:
+    """Reads on behalf of an account with many workspaces: a history for each, gaps named as it would name them."""
+
+    def __init__(
+        self, account: AccountName, workspaces: Workspaces, clock: Clock, pause: Pause = asyncio.sleep
+    ) -> None:
+        self._account = account
+        self._workspaces = workspaces
+        self._clock = clock
+        self._pause = pause
+
+    async def catch_up(self, gaps: Sequence[Gap]) -> AsyncIterator[Look]:
+        """Look through the places of these conversations, one workspace after the other.
+
+        Raises:
+            DeliveryError: Slack does not answer, or wants a pause; what was read until then has been yielded.
+        """
+        theirs: dict[str, dict[ConversationId, Gap]] = {}
+        for gap in gaps:
+            channel, account, place, rest = str(gap.conversation_id).split(":", 3)
+            theirs.setdefault(place, {})[conversation_id(channel, account, rest)] = gap
+        for place, named in theirs.items():
+            async for look in self._of(place, named):
+                yield look
+
+    async def _of(self, place: str, named: Mapping[ConversationId, Gap]) -> AsyncIterator[Look]:
+        try:
+            client = await self._workspaces.client_of(place)
+            history = History(self._account, client, self._clock, self._pause)
+            async for look in history.catch_up([replace(gap, conversation_id=name) for name, gap in named.items()]):
+                yield replace(
+                    look, closed=tuple(named[gap.conversation_id] for gap in look.closed if gap.conversation_id)
+                )
+        except AccountRefused as refusal:
+            log.warning("slack does not show a history: %s", await self._workspaces.judge(place, refusal))
+        except PermanentFailure as gone:  # not installed any more: there is nothing to be found
+            log.info("slack does not show a history: %s", gone)
+            yield Look(closed=tuple(named.values()))
+
+
 def _by_owner(gaps: Sequence[Gap]) -> dict[str, list[Gap]]:
     """Gather the conversations of one channel or person, in the order of the first of each."""
     owners: dict[str, list[Gap]] = {}
@@ -169,6 +213,11 @@ def _is_from_a_person(message: Mapping[str, Any], us: Us) -> bool:
     )
 
 
+def _authorization(us: Us) -> dict[str, Any]:
+    mine = {"team_id": us.team, "user_id": us.user, "is_bot": True}
+    return mine | ({"enterprise_id": us.enterprise, "is_enterprise_install": True} if us.enterprise else {})
+
+
 def as_delivered(message: Mapping[str, Any], channel: str, us: Us) -> bytes:
     """Write a message of the history as the Events API would have brought it (S1); it never had an event id here."""
     ts = str(message["ts"])
@@ -181,7 +230,7 @@ def as_delivered(message: Mapping[str, Any], channel: str, us: Us) -> bytes:
             "team_id": us.team,
             "event": event,
             "event_time": int(ts.partition(".")[0]),
-            "authorizations": [{"team_id": us.team, "user_id": us.user, "is_bot": True}],
+            "authorizations": [_authorization(us)],
         },
         separators=(",", ":"),
     ).encode()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from channels.inbound import DeliveryKey, Inbound
-from channels.slack.payloads import EVENTS_API, INTERACTIVE, SLASH_COMMANDS, read_payload, text_at
+from channels.slack.payloads import EVENTS_API, INTERACTIVE, SLASH_COMMANDS, installation_of, read_payload, text_at
 from core.errors import MalformedPayload
 
 USER_MESSAGE_SUBTYPES = frozenset({None, "file_share", "thread_broadcast", "me_message"})
@@ -22,10 +22,14 @@ TIMESTAMP = re.compile(r"\d{1,12}\.\d{1,6}")
 """Slack's `ts`: an id, and within a conversation an order that holds as text (S13)."""
 
 
-def identify(inbound: Inbound) -> DeliveryKey:
+def identify(inbound: Inbound, *, is_shared: bool = False) -> DeliveryKey:
     """Name a payload by Slack's own ids; what cannot be read is named by its hash. Never raises.
 
     The account is part of every name: two of our apps in one channel each get the same message.
+
+    Args:
+        inbound: what came.
+        is_shared: the account has many workspaces, so a channel's id alone does not name it.
     """
     try:
         envelope, payload = read_payload(inbound.body, inbound.headers)
@@ -34,34 +38,37 @@ def identify(inbound: Inbound) -> DeliveryKey:
     prefix = f"slack:{inbound.account}:{_team(payload)}"
     if envelope == EVENTS_API:
         event = payload.get("event")
-        return _event_key(prefix, payload, inbound, event if isinstance(event, dict) else {})
+        place = f"slack:{inbound.account}" + (f":{installation_of(payload) or '-'}" if is_shared else "")
+        return _event_key(prefix, place, payload, inbound, event if isinstance(event, dict) else {})
     if envelope == INTERACTIVE:
         return _interaction_key(prefix, payload, inbound)
     order = _arrival(inbound) if envelope == SLASH_COMMANDS else None
     return DeliveryKey(_by_trigger(prefix, payload) or _hashed(inbound), order=order)
 
 
-def _event_key(prefix: str, payload: Mapping[str, Any], inbound: Inbound, event: Mapping[str, Any]) -> DeliveryKey:
+def _event_key(
+    prefix: str, place: str, payload: Mapping[str, Any], inbound: Inbound, event: Mapping[str, Any]
+) -> DeliveryKey:
     ts = text_at(event, "ts")
     told_at = _timestamp(ts if _is_new_message(event) else text_at(event, "event_ts") or ts)
-    name = _message_name(inbound, event)
+    name = _message_name(place, event)
     if name is None:
         event_id = text_at(payload, "event_id")
         name = f"{prefix}:{event_id}" if event_id else _hashed(inbound)
     return DeliveryKey(name, order=told_at)
 
 
-def _message_name(inbound: Inbound, event: Mapping[str, Any]) -> str | None:
+def _message_name(place: str, event: Mapping[str, Any]) -> str | None:
     """Name a message by channel and `ts`; None where the event is about none.
 
     A mention in a channel that the bot is in arrives twice, as message and as app_mention, under two event ids (S7);
     what is found in the history has no event id at all. Without the team: in a shared channel the event's is the
-    writer's and the history's is ours (S2), and an account is one installation anyway.
+    writer's and the history's is ours (S2). Where an account has many workspaces, `place` names the installation.
     """
     channel, times = text_at(event, "channel"), _times(event)
     if channel is None or not times or not all(map(_timestamp, times)):
         return None
-    return ":".join((f"slack:{inbound.account}", channel, *map(str, times)))
+    return ":".join((place, channel, *map(str, times)))
 
 
 def _times(event: Mapping[str, Any]) -> tuple[str | None, ...]:

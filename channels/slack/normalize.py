@@ -7,7 +7,7 @@ ourselves, and a deletion without author.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from channels.slack.payloads import (
     MessageEvent,
     ReactionEvent,
     SlashCommand,
+    installation_of,
     read,
     read_payload,
     text_at,
@@ -71,6 +72,8 @@ class Delivery:
     id: str
     bot_user: str | None = None
     app_id: str | None = None
+    installation: str | None = None
+    """The workspace or organisation, where the account has many; part of every name then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +111,28 @@ class Place:
         return {"channel": self.channel, "user": user} | ({"thread_ts": self.root} if self.root else {})
 
 
-def normalize(inbound: Inbound) -> tuple[Event, ...]:
+def normalize(inbound: Inbound, *, is_shared: bool = False) -> tuple[Event, ...]:
     """Translate what Slack handed us; `()` for what we do not handle.
+
+    Args:
+        inbound: what came.
+        is_shared: the account has many workspaces: theirs becomes part of conversation and address.
 
     Raises:
         MalformedPayload: it lacks what Slack promises. Nothing else leaves this function.
     """
     envelope, payload = read_payload(inbound.body, inbound.headers)
     reader = _ENVELOPES.get(envelope)
-    return reader(inbound, payload) if reader is not None else ()
+    if reader is None:
+        return ()
+    installation = installation_of(payload) if is_shared else None
+    if is_shared and installation is None:
+        raise MalformedPayload("nothing tells the workspace")
+    name = identify(inbound, is_shared=is_shared).primary
+    return reader(Delivery(inbound, name, installation=installation), payload)
 
 
-def _events_api(inbound: Inbound, payload: dict[str, Any]) -> tuple[Event, ...]:
+def _events_api(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     if "type" not in payload:
         raise MalformedPayload("an envelope without type")
     if payload["type"] != "event_callback":
@@ -131,8 +144,8 @@ def _events_api(inbound: Inbound, payload: dict[str, Any]) -> tuple[Event, ...]:
     handle = _EVENTS.get(kind)
     if handle is None:
         return ()
-    delivery = Delivery(inbound, identify(inbound).primary, envelope.bot_user, envelope.api_app_id)
-    return handle(delivery, envelope.event)
+    known = replace(delivery, bot_user=envelope.bot_user, app_id=envelope.api_app_id)
+    return handle(known, envelope.event)
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -286,14 +299,13 @@ def _home(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
 # --- interactions and commands ----------------------------------------------------------------------------------------
 
 
-def _interactive(inbound: Inbound, payload: dict[str, Any]) -> tuple[Event, ...]:
+def _interactive(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     kind = text_at(payload, "type")
     if kind is None:
         raise MalformedPayload("an interaction without type")
     if kind != "block_actions":
         return ()  # modals, shortcuts, dialogs: we open none
     pressed = read(BlockActions, payload)
-    delivery = Delivery(inbound, identify(inbound).primary)
     place = _place_pressed(pressed)
     if place is None:
         return ()  # in a modal or on the home tab
@@ -330,14 +342,13 @@ def _label(action: BlockAction) -> str | None:
     return label.text if label is not None else None
 
 
-def _slash_command(inbound: Inbound, payload: dict[str, Any]) -> tuple[Event, ...]:
+def _slash_command(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     """Read a slash command. It belongs to the person's direct messages, wherever it was typed (README)."""
     command = read(SlashCommand, payload)
     name = command.command.removeprefix("/").lower()
     if not name:
         raise MalformedPayload("a command without name")
     user = command.user_id
-    delivery = Delivery(inbound, identify(inbound).primary)
     base = _base(delivery, Place(user), user, None, command.user_name)
     return (CommandGiven(**base, name=name, arguments=plain_text(command.text or "")),)
 
@@ -358,14 +369,19 @@ def _base(
         "id": EventId(delivery.id if part == 0 else f"{delivery.id}:{part}"),
         "channel": inbound.channel,
         "account": inbound.account,
-        "conversation_id": conversation_id(inbound.channel, inbound.account, place.thread(sender)),
+        "conversation_id": conversation_id(inbound.channel, inbound.account, _thread(delivery, place, sender)),
         "sender": Sender(id=sender, display_name=display_name),
         "sent_at": _time(ts) if ts is not None else inbound.received_at,
         "received_at": inbound.received_at,
-        "address": place.address(sender),
+        "address": place.address(sender) | ({"installation": delivery.installation} if delivery.installation else {}),
         "adapter": ADAPTER,
         "raw_ref": delivery.id,
     }
+
+
+def _thread(delivery: Delivery, place: Place, sender: str) -> str:
+    thread = place.thread(sender)
+    return f"{delivery.installation}:{thread}" if delivery.installation else thread
 
 
 def _time(ts: str) -> datetime:
@@ -387,9 +403,9 @@ _EVENTS: Mapping[str, Callable[[Delivery, dict[str, Any]], tuple[Event, ...]]] =
     "member_left_channel": _member,
     "app_home_opened": _home,
 }
-"""The events that we handle. `tokens_revoked` and `app_uninstalled` (S17) show in the next send and in the doctor."""
+"""The events that we handle. `tokens_revoked`, `app_uninstalled` (S17) are for `workspaces`, not for a conversation."""
 
-_ENVELOPES: Mapping[str, Callable[[Inbound, dict[str, Any]], tuple[Event, ...]]] = {
+_ENVELOPES: Mapping[str, Callable[[Delivery, dict[str, Any]], tuple[Event, ...]]] = {
     EVENTS_API: _events_api,
     INTERACTIVE: _interactive,
     SLASH_COMMANDS: _slash_command,

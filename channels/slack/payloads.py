@@ -254,3 +254,22 @@ def text_at(payload: Mapping[str, Any], *path: str) -> str | None:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) and value else None
+
+
+def installation_of(payload: Mapping[str, Any]) -> str | None:
+    """Return the id of the workspace, or of the organisation, whose installation a payload was sent to.
+
+    `authorizations[0]` decides (S2). Interactions and commands have none and name theirs at the top; the events that
+    end an installation may name nothing but the organisation (S17).
+
+    >>> installation_of({"team_id": "T2", "authorizations": [{"team_id": "T1"}]})
+    'T1'
+    >>> installation_of({"team_id": "T1", "enterprise_id": "E1", "is_enterprise_install": "true"})
+    'E1'
+    """
+    listed = payload.get("authorizations")
+    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else payload
+    enterprise = text_at(first, "enterprise_id") or text_at(first, "enterprise", "id")
+    if enterprise and first.get("is_enterprise_install") in (True, "true"):
+        return enterprise
+    return text_at(first, "team_id") or text_at(first, "team", "id") or text_at(first, "user", "team_id") or enterprise

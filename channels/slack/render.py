@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from channels.inbound import Pace
+from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from channels.slack.mrkdwn import escape_block_json, escape_mrkdwn, split_mrkdwn
 from channels.slack.payloads import DIRECT_IDS
 from core.errors import ConfigError
@@ -30,8 +31,13 @@ MAX_ALL_BLOCKS = 12_000
 Undocumented: msg_blocks_too_long from 13,200 (bolt-js issue 2509).
 """
 MAX_BUTTONS = 25
-"""Elements of one actions block."""
+"""Elements of one actions block; more choices become a select."""
+MAX_OPTIONS = 100
+"""Options of one select; more choices become a numbered list. docs.slack.dev/reference/block-kit/block-elements."""
+MAX_MENU = MAX_ALL_BLOCKS - MAX_SECTION
+"""Code points of buttons or options, so that at least one section has room above them."""
 MAX_LABEL = 75
+"""Code points of a button's text and of an option's."""
 CHANNEL_PACE = Pace(per_s=1.0, burst=4)
 """Messages to one channel: one a second "with short bursts" (CHANNELS 1.5). How short is not said; 4 is our choice."""
 
@@ -50,8 +56,9 @@ def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         ConfigError: the template's `blocks` are not a JSON list of objects.
     """
     text = words.block("text").strip() + _links(reply.attachments)
-    buttons = _button_blocks(reply.choices)
-    own = _own_blocks(words) if words.has("blocks") else []
+    buttons, list_of_all = _menu(reply.choices, is_alone=is_blank(text))
+    own = _own_blocks(words) if words.has("blocks") and not list_of_all else []
+    text = f"{text}\n\n{list_of_all}".strip() if list_of_all else text
     if own and len(own) + len(buttons) <= MAX_BLOCKS and _size(own) + _size(buttons) <= MAX_ALL_BLOCKS:
         return (_call(reply, address, split_mrkdwn(text, MAX_FALLBACK)[0], own + buttons),)
     if not text and not buttons:
@@ -81,7 +88,8 @@ def _call(reply: Reply, address: Address, text: str, blocks: Sequence[Block]) ->
 
 def _bucket(address: Address) -> str:
     """Count direct messages by their person, whichever of the two ids the address has: they are one channel."""
-    return address["user"] if address["channel"].startswith(DIRECT_IDS) else address["channel"]
+    place = address["user"] if address["channel"].startswith(DIRECT_IDS) else address["channel"]
+    return f"{address['installation']}:{place}" if "installation" in address else place
 
 
 def _messages(text: str, buttons_size: int) -> list[list[str]]:
@@ -101,20 +109,44 @@ def _sections(pieces: Sequence[str]) -> list[Block]:
     return [{"type": "section", "text": {"type": "mrkdwn", "text": piece}} for piece in pieces if piece.strip()]
 
 
-def _button_blocks(choices: Sequence[Choice]) -> list[Block]:
-    buttons = [_button(choice, number) for number, choice in enumerate(choices, start=1)]
-    groups = [buttons[start : start + MAX_BUTTONS] for start in range(0, len(buttons), MAX_BUTTONS)]
-    return [{"type": "actions", "elements": group} for group in groups]
+def _menu(choices: Sequence[Choice], *, is_alone: bool) -> tuple[list[Block], str]:
+    """Return the blocks to pick from, and the numbered list for the text where they cannot say everything."""
+    if not choices:
+        return [], ""
+    is_whole = not is_alone and fits(choices, MAX_LABEL)
+    labels = [one_line(choice.label) for choice in choices] if is_whole else short_labels(choices, MAX_LABEL)
+    blocks = _select(choices, labels) if len(choices) > MAX_BUTTONS else _buttons(choices, labels)
+    if len(choices) > MAX_OPTIONS or _size(blocks) > MAX_MENU:
+        blocks, is_whole = [], False
+    return blocks, "" if is_whole else numbered(choices, escape_mrkdwn)
 
 
-def _button(choice: Choice, number: int) -> Block:
-    label = choice.label if len(choice.label) <= MAX_LABEL else choice.label[: MAX_LABEL - 1] + "…"
-    return {
-        "type": "button",
-        "action_id": f"choice:{number}",
-        "text": {"type": "plain_text", "text": label},
-        "value": choice.token,
+def _buttons(choices: Sequence[Choice], labels: Sequence[str]) -> list[Block]:
+    buttons = [
+        {
+            "type": "button",
+            "action_id": f"choice:{number}",
+            "text": {"type": "plain_text", "text": label},
+            "value": choice.token,
+        }
+        for number, (choice, label) in enumerate(zip(choices, labels, strict=True), start=1)
+    ]
+    return [{"type": "actions", "elements": buttons}]
+
+
+def _select(choices: Sequence[Choice], labels: Sequence[str]) -> list[Block]:
+    """Make a menu that opens; what stands on it while it is closed needs no language."""
+    options = [
+        {"text": {"type": "plain_text", "text": label}, "value": choice.token}
+        for choice, label in zip(choices, labels, strict=True)
+    ]
+    select = {
+        "type": "static_select",
+        "action_id": "choice",
+        "placeholder": {"type": "plain_text", "text": f"1\u2013{len(choices)}"},
+        "options": options,
     }
+    return [{"type": "actions", "elements": [select]}]
 
 
 def _own_blocks(words: Words) -> list[Block]:

@@ -1,7 +1,7 @@
 """Receiving over HTTP: events, button presses and slash commands come to one handler (CHANNELS 1.1, 1.2, 1.4)."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -20,17 +20,32 @@ PATHS = ("events", "interactivity", "commands")
 MAX_HANDSHAKE_BYTES = 4096
 """Longer bodies are neither a challenge nor a probe."""
 
+Hear = Callable[[bytes], Awaitable[None]]
+"""Is told of what was journaled, before Slack may forget it. Raises `StoreUnavailable`: Slack must come again."""
+
 log = logging.getLogger(__name__)
+
+
+async def hear_nothing(_body: bytes) -> None:
+    """Stand where nothing but the journal needs to know."""
 
 
 class Webhook:
     """The HTTP side of one account."""
 
-    def __init__(self, account: AccountName, secrets: Sequence[str], clock: Clock, accept: Accept) -> None:
+    def __init__(
+        self,
+        account: AccountName,
+        secrets: Sequence[str],
+        clock: Clock,
+        accept: Accept,
+        hear: Hear = hear_nothing,
+    ) -> None:
         self._account = account
         self._secrets = secrets
         self._clock = clock
         self._accept = accept
+        self._hear = hear
 
     def routes(self) -> list[web.RouteDef]:
         """Return the three addresses that Slack's settings ask for; they all do the same."""
@@ -54,6 +69,7 @@ class Webhook:
             return web.Response(text=challenge, headers={"X-Content-Type-Options": "nosniff"})
         try:
             await self._accept(self._inbound(request, body))
+            await self._hear(body)
         except StoreUnavailable:
             return try_later()
         return web.Response()

@@ -25,9 +25,6 @@ from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
 
-MAX_BUTTON_LABEL = 64
-"""Telegram documents none; longer ones are cut by the apps. Our choice."""
-
 
 class TelegramChannel:
     """One bot."""
@@ -38,7 +35,7 @@ class TelegramChannel:
         max_text=shape.MAX_TEXT_UTF16_UNITS,
         text_unit="utf16_units",
         max_buttons=shape.MAX_BUTTONS,
-        max_button_label=MAX_BUTTON_LABEL,
+        max_button_label=shape.MAX_LABEL_UNITS,
         threads=True,
         unknown_sends="unprovable",
         pace=shape.BOT_PACE,

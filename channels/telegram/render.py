@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from channels.inbound import Pace
+from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from channels.telegram.markup import escape_html, split_html, utf16_units
 from core.events import Address, Attachment
 from core.model import Json
@@ -18,6 +19,8 @@ MAX_BUTTONS = 100
 """In one inline keyboard (T16)."""
 MAX_CALLBACK_BYTES = 64
 """T15."""
+MAX_LABEL_UNITS = 64
+"""Telegram documents none; longer labels are cut by the apps. Our choice."""
 PAIRED_LABEL_UNITS = 16
 """Two buttons share a row where both labels are at most this long: what a narrow phone shows whole. Our choice."""
 BOT_PACE = Pace(per_s=25.0, burst=5)
@@ -73,8 +76,9 @@ def _file(attachment: Attachment, reply: Reply, address: Address) -> ApiCall:
 def _messages(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
     text = words.block("text")
     has_buttons = 0 < len(reply.choices) <= MAX_BUTTONS
-    if reply.choices and not has_buttons:
-        text = f"{text}\n\n{_numbered(reply.choices)}"
+    is_listed = not has_buttons or is_blank(text) or not fits(reply.choices, MAX_LABEL_UNITS, utf16_units)
+    if reply.choices and is_listed:
+        text = f"{text}\n\n{numbered(reply.choices, escape_html)}"
     parts = split_html(text, MAX_TEXT_UTF16_UNITS)
     return tuple(
         _message(
@@ -82,18 +86,20 @@ def _messages(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ..
             reply,
             address,
             first=position == 0,
-            buttons=reply.choices if has_buttons and position == len(parts) - 1 else (),
+            keyboard=_keyboard(reply.choices, is_listed=is_listed)
+            if has_buttons and position == len(parts) - 1
+            else None,
         )
         for position, part in enumerate(parts)
     )
 
 
-def _message(part: str, reply: Reply, address: Address, *, first: bool, buttons: tuple[Choice, ...]) -> ApiCall:
+def _message(part: str, reply: Reply, address: Address, *, first: bool, keyboard: list[Json] | None) -> ApiCall:
     params: dict[str, Json] = {"text": part, "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
     if first and (answered := address.get("reply_to")):
         params["reply_parameters"] = {"message_id": int(answered), "allow_sending_without_reply": True}
-    if buttons:
-        params["reply_markup"] = {"inline_keyboard": _keyboard(buttons)}
+    if keyboard:
+        params["reply_markup"] = {"inline_keyboard": keyboard}
     return _call("sendMessage", params, reply, address)
 
 
@@ -104,13 +110,15 @@ def _call(method: str, params: dict[str, Json], reply: Reply, address: Address) 
     return ApiCall(method=method, params=place | params, bucket=address["chat_id"], kind=reply.kind)
 
 
-def _keyboard(choices: tuple[Choice, ...]) -> list[Json]:
-    """Lay buttons out in rows of two where both labels are short, else of one."""
+def _keyboard(choices: tuple[Choice, ...], *, is_listed: bool) -> list[Json]:
+    """Lay buttons out in rows of two where both labels are short, else of one; a list in the text has the numbers."""
+    whole = [one_line(choice.label) for choice in choices]
+    labels = short_labels(choices, MAX_LABEL_UNITS, utf16_units) if is_listed else whole
     rows: list[Json] = []
     waiting: list[Json] = []
-    for choice in choices:
-        button: Json = {"text": choice.label, "callback_data": choice.token}
-        if utf16_units(choice.label) > PAIRED_LABEL_UNITS:
+    for choice, label in zip(choices, labels, strict=True):
+        button: Json = {"text": label, "callback_data": choice.token}
+        if utf16_units(label) > PAIRED_LABEL_UNITS:
             rows += [waiting, [button]] if waiting else [[button]]
             waiting = []
         elif waiting:
@@ -119,7 +127,3 @@ def _keyboard(choices: tuple[Choice, ...]) -> list[Json]:
         else:
             waiting = [button]
     return [*rows, waiting] if waiting else rows
-
-
-def _numbered(choices: tuple[Choice, ...]) -> str:
-    return "\n".join(f"{number}. {escape_html(choice.label)}" for number, choice in enumerate(choices, 1))

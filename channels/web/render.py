@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from core.events import Address
 from core.model import Json
 from core.ports import Escape, Words
@@ -14,6 +15,7 @@ MAX_TEXT = 8_000
 MAX_BUTTONS = 20
 """Our own choice: more become a numbered list, which reads better than a wall of buttons."""
 MAX_LABEL = 200
+"""Our own choice: more is no button; the whole label stands in a numbered list then."""
 BREAKS = ("\n\n", "\n", ". ", "! ", "? ", " ")
 """Where a long text is cut, best first."""
 
@@ -50,10 +52,16 @@ def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
 
 
 def _with_choices(choices: Sequence[Choice], text: str) -> tuple[list[Json], str]:
-    """Return the buttons and the text; too many choices become a numbered list in the text."""
-    labels = [plain(choice.label)[:MAX_LABEL] for choice in choices]
+    """Return the buttons and the text; what buttons cannot show becomes a numbered list in the text."""
+    if not choices:
+        return [], text
+    is_listed = len(choices) > MAX_BUTTONS or is_blank(text) or not fits(choices, MAX_LABEL)
+    if is_listed:
+        text = f"{text}\n\n{numbered(choices, plain)}".strip()
     if len(choices) > MAX_BUTTONS:
-        return [], "\n".join([text, "", *(f"{number}. {label}" for number, label in enumerate(labels, 1))]).strip()
+        return [], text
+    labels = short_labels(choices, MAX_LABEL) if is_listed else [one_line(choice.label) for choice in choices]
+    labels = [plain(label) for label in labels]
     return [{"token": choice.token, "label": label} for choice, label in zip(choices, labels, strict=True)], text
 
 

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from core.dialogue.choices import ChoiceWords, joined
 from core.dialogue.flows import Flow
 from core.dialogue.intents import Intent
 from core.ids import DeskName
@@ -37,6 +38,8 @@ class Desk(Model):
     flows: tuple[Flow, ...] = ()
     thresholds: Thresholds = Thresholds()
     content_version: str = ""
+    choice_words: dict[str, ChoiceWords] = {}
+    """By language: how people write which entry of a list they mean."""
 
     @cached_property
     def _intents_by_name(self) -> dict[str, Intent]:
@@ -59,6 +62,11 @@ class Desk(Model):
     def flow(self, name: str) -> Flow | None:
         """Return a flow by its name."""
         return self._flows_by_name.get(name)
+
+    def choice_words_in(self, language: str | None) -> ChoiceWords:
+        """Return the words of a language, then those of the others that this desk speaks: many people mix them."""
+        spoken = dict.fromkeys((language or self.languages[0], *self.languages))
+        return joined(self.choice_words[name] for name in spoken if name in self.choice_words)
 
     def by_command(self, command: str) -> Intent | None:
         """Return the enabled intent that a command stands for."""

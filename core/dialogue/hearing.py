@@ -6,16 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.conversation import Conversation
-from core.dialogue.choices import picked_by_text, picked_by_token
+from core.dialogue.choices import came_late, is_label, picked_by_text, picked_by_token
 from core.dialogue.desk import Desk
 from core.events import ChoiceMade, CommandGiven, ConversationOpened, Event, MessageReceived
 from core.ports import Understander
+from core.replies import Choice
 from core.understanding import Understanding
 
 TYPED_COMMAND = re.compile(r"/(\w{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 """`/help` typed where the platform has no commands; `/help@our_bot` as Telegram writes it in groups."""
 OPENING_COMMAND = "start"
 """Opening a conversation says the same as this command."""
+TOO_LATE = "choice_expired"
+"""The template that answers a choice that expired, was used, or is no longer ours to offer."""
 LOST_COMMAND = "help"
 """What a command means that nobody knows and that carries no words."""
 
@@ -62,8 +65,8 @@ def hear(conversation: Conversation, event: Event, now: datetime, desk: Desk, un
         case ChoiceMade():
             choice = picked_by_token(conversation.session.offered, event.token, now)
             if choice is None:
-                return Heard(Understanding(text=event.label or ""), trouble="choice_expired")
-            return Heard(Understanding(text=choice.label), picked=choice.value)
+                return Heard(Understanding(text=event.label or ""), trouble=TOO_LATE)
+            return _picked(choice, Understanding(text=choice.label), desk)
         case CommandGiven():
             return _hear_command(event.name, event.arguments, desk, understander)
         case MessageReceived():
@@ -83,16 +86,29 @@ def _hear_command(name: str, arguments: str, desk: Desk, understander: Understan
 def _hear_message(
     conversation: Conversation, event: MessageReceived, now: datetime, desk: Desk, understander: Understander
 ) -> Heard:
-    if command := TYPED_COMMAND.fullmatch(event.text.strip()):
+    offers = conversation.session.offered
+    names_one = is_label(offers, event.text, now)
+    if not names_one and (command := TYPED_COMMAND.fullmatch(event.text.strip())):
         return _hear_command(command[1], command[2] or "", desk, understander)
-    text = _words_of(conversation, event)
+    text = event.text if names_one else _words_of(conversation, event)
     if not text.strip():
         return Heard(Understanding(text=""), trouble=_trouble_of(event))
     heard = _understood(text, desk, understander)
-    if heard.understanding.entities:
+    if heard.understanding.entities and not names_one:
         return heard
-    choice = picked_by_text(conversation.session.offered, text, now)
-    return Heard(heard.understanding, picked=choice.value) if choice is not None else heard
+    words = desk.choice_words_in(conversation.session.language)
+    if (choice := picked_by_text(offers, text, now, words)) is not None:
+        return _picked(choice, heard.understanding, desk)
+    if came_late(offers, text, now, words):
+        return Heard(Understanding(text=text), trouble=TOO_LATE)
+    return heard
+
+
+def _picked(choice: Choice, understanding: Understanding, desk: Desk) -> Heard:
+    """Take a choice, unless the content that was released meanwhile no longer knows what it stands for."""
+    if desk.intent(choice.value) is None:
+        return Heard(understanding, trouble=TOO_LATE)
+    return Heard(understanding, picked=choice.value)
 
 
 def _understood(text: str, desk: Desk, understander: Understander) -> Heard:

@@ -7,6 +7,7 @@ from core.conversation import Conversation
 from core.correspondents import Correspondent
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow
+from core.installations import Installation
 from core.outbox import OutboxRow, SendState
 from core.storage import DeadLetter, Leased, Save, TranscriptRow, delivery_rank
 
@@ -109,6 +110,19 @@ def correspondent(document: Document) -> Correspondent:
     """Read the document of an address."""
     fields = {key: value for key, value in document.items() if key in Correspondent.model_fields}
     return Correspondent.model_validate(fields | {"id": document["_id"]})
+
+
+def installation_fields(changed: Installation) -> Document:
+    """Return what a save sets on the document of an installation; the one place where its tokens are written out."""
+    tokens = {"token": changed.token, "refresh_token": changed.refresh_token}
+    plain = {name: token.get_secret_value() if token is not None else None for name, token in tokens.items()}
+    return changed.model_dump(mode="python", exclude={"id"}) | plain | {"rev": changed.rev + 1}
+
+
+def installation(document: Document) -> Installation:
+    """Read the document of an installation."""
+    fields = {key: value for key, value in document.items() if key in Installation.model_fields}
+    return Installation.model_validate(fields | {"id": document["_id"]})
 
 
 def dead_letter_document(letter: DeadLetter) -> Document:

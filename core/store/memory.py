@@ -11,6 +11,7 @@ from core.conversation import Conversation
 from core.correspondents import CORRESPONDENTS_KEPT, Correspondent
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
+from core.installations import Installation
 from core.outbox import OutboxRow
 from core.storage import (
     EARLY_STATUS_KEPT,
@@ -70,6 +71,8 @@ class MemoryStore:
     """By conversation, and id of the line or of the platform."""
     _letters: dict[str, DeadLetter] = field(default_factory=dict)
     _correspondents: dict[str, tuple[Correspondent, datetime]] = field(default_factory=dict)
+    _installations: dict[str, Installation] = field(default_factory=dict)
+    _used: dict[str, datetime] = field(default_factory=dict)
     _members: dict[str, tuple[Member, float]] = field(default_factory=dict)
     _spooling: set[str] = field(default_factory=set)
     _fences: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -356,6 +359,32 @@ class MemoryStore:
         if changed.rev != (known[0].rev if known is not None else 0):
             return False
         self._correspondents[changed.id] = (changed.model_copy(update={"rev": changed.rev + 1}), at)
+        return True
+
+    async def find_installation(self, name: str) -> Installation | None:
+        """Return one installation, dead or alive."""
+        return self._installations.get(name)
+
+    async def save_installation(self, changed: Installation) -> bool:
+        """Write a record that was read or begun; False where somebody else has written it since."""
+        known = self._installations.get(changed.id)
+        if changed.rev != (known.rev if known is not None else 0):
+            return False
+        self._installations[changed.id] = changed.model_copy(update={"rev": changed.rev + 1})
+        return True
+
+    async def installations_of(self, account: str) -> list[Installation]:
+        """Return all installations of an account (`channel:account`), by id."""
+        found = (one for one in self._installations.values() if one.account == account)
+        return sorted(found, key=lambda one: one.id)
+
+    async def use_once(self, name: str, until: datetime) -> bool:
+        """Use something up; False where it was used before. What is past `until` may be forgotten."""
+        now = self.clock.now()
+        self._used = {other: end for other, end in self._used.items() if end > now}
+        if name in self._used:
+            return False
+        self._used[name] = until
         return True
 
     async def bury(self, letter: DeadLetter) -> None:

@@ -25,6 +25,7 @@ from core.correspondents import CORRESPONDENTS_KEPT, Correspondent
 from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, READ_LATER, InboxMark, InboxRow, InboxState, OpenRow, sources_of
+from core.installations import Installation
 from core.storage import (
     EARLY_STATUS_KEPT,
     END_RANK,
@@ -66,6 +67,8 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     "early_statuses": (([("at", ASCENDING)], {"expireAfterSeconds": int(EARLY_STATUS_KEPT.total_seconds())}),),
     "members": (([("seen_at", ASCENDING)], {"expireAfterSeconds": int(MEMBERS_KEPT.total_seconds())}),),
     "correspondents": (([("at", ASCENDING)], {"expireAfterSeconds": int(CORRESPONDENTS_KEPT.total_seconds())}),),
+    "installations": (([("account", ASCENDING)], {}),),
+    "used_once": (([("until", ASCENDING)], {"expireAfterSeconds": 0}),),
     "dead_letters": (([("died_at", DESCENDING)], {"expireAfterSeconds": int(DEAD_LETTERS_KEPT.total_seconds())}),),
 }
 
@@ -527,6 +530,43 @@ class MongoStore:
             return bool((await correspondents.update_one(named, {"$set": fields})).matched_count)
         try:
             await correspondents.insert_one({"_id": changed.id, **fields})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    # installations
+
+    @_translated
+    async def find_installation(self, name: str) -> Installation | None:
+        """Return one installation, dead or alive."""
+        document = await self._collection("installations").find_one({"_id": name})
+        return None if document is None else documents.installation(document)
+
+    @_translated
+    async def save_installation(self, changed: Installation) -> bool:
+        """Write a record that was read or begun; False where somebody else has written it since."""
+        installations = self._collection("installations")
+        fields = documents.installation_fields(changed)
+        if changed.rev:
+            named = {"_id": changed.id, "rev": changed.rev}
+            return bool((await installations.update_one(named, {"$set": fields})).matched_count)
+        try:
+            await installations.insert_one({"_id": changed.id, **fields})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @_translated
+    async def installations_of(self, account: str) -> list[Installation]:
+        """Return all installations of an account (`channel:account`), by id."""
+        found = self._collection("installations").find({"account": account}).sort("_id", ASCENDING)
+        return [documents.installation(document) async for document in found]
+
+    @_translated
+    async def use_once(self, name: str, until: datetime) -> bool:
+        """Use something up; False where it was used before. What is past `until` may be forgotten."""
+        try:
+            await self._collection("used_once").insert_one({"_id": name, "until": until})
         except DuplicateKeyError:
             return False
         return True

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +14,7 @@ from aiohttp import web
 from hub.emulate.faults import Platform
 from hub.emulate.http import DID, arguments_of, is_gone, retry_after_header
 from hub.emulate.ledger import Button
+from hub.emulate.slack_installs import SlackInstalls
 from hub.emulate.webhook import Delivery, Outcome, Trouble, bring
 from hub.emulate.world import World
 
@@ -37,18 +38,25 @@ SCOPES = "app_mentions:read,channels:history,chat:write,im:history,im:write"
 
 @dataclass
 class SlackStandin:
-    """One workspace. Source of methods and fields: docs.slack.dev/reference/methods."""
+    """A workspace, and others that install the app. Methods and fields: docs.slack.dev/reference/methods."""
 
     world: World
     name: Platform = "slack"
+    installs: SlackInstalls = field(init=False)
     _posted: list[dict[str, Any]] = field(default_factory=list)
     _counter: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.installs = SlackInstalls(self.world.clock, BOT_USER, APP)
 
     # the Web API
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the Web API under `/api/`."""
-        return [web.route("*", "/api/{method}", self._answer)]
+        """Return the Web API under `/api/`, and the page where somebody agrees to install the app."""
+        return [
+            web.route("*", "/api/{method}", self._answer),
+            web.get("/oauth/v2/authorize", self.installs.authorize, allow_head=False),
+        ]
 
     def is_send(self, request: web.Request) -> bool:
         """Tell whether a request posts a message."""
@@ -69,13 +77,23 @@ class SlackStandin:
         return web.json_response({"ok": False, "error": code})
 
     async def _answer(self, request: web.Request) -> web.Response:
-        if request.headers.get("Authorization") != f"Bearer {BOT_TOKEN}":
-            return self.unauthorized()
+        method, authorization = request.match_info["method"], request.headers.get("Authorization")
+        if method == "oauth.v2.access":
+            return web.json_response(self.installs.access(authorization, await arguments_of(request)))
+        token = (authorization or "").removeprefix("Bearer ")
+        if token != BOT_TOKEN and (refusal := self.installs.judge(token)) is not None:
+            return self.refusal(refusal)
         arguments = await arguments_of(request)
-        match request.match_info["method"]:
+        match method:
             case "auth.test":
-                who = {"ok": True, "team": "Acme", "team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT}
+                team = TEAM if token == BOT_TOKEN else self.installs.place_of(token)
+                who = {"ok": True, "team": "Acme", "team_id": team, "user_id": BOT_USER, "bot_id": BOT}
+                if team.startswith("E"):
+                    who |= {"enterprise_id": team, "is_enterprise_install": True}
                 return web.json_response(who | {"user": "frontdesk"}, headers={"X-OAuth-Scopes": SCOPES})
+            case "auth.revoke" if token != BOT_TOKEN:
+                self.installs.revoke(self.installs.place_of(token))
+                return web.json_response({"ok": True, "revoked": True})
             case "chat.postMessage":
                 return await self._post(request, arguments)
             case "conversations.open":
@@ -173,15 +191,27 @@ def direct_channel(user: str) -> str:
 
 
 def buttons_of(message: Mapping[str, Any]) -> tuple[Button, ...]:
-    """Return the buttons in a message's blocks."""
-    elements = (
-        element
-        for block in message.get("blocks") or ()
-        if block.get("type") == "actions"
-        for element in block["elements"]
-        if element.get("type") == "button"
-    )
-    return tuple(Button(element["text"]["text"], str(element["value"])) for element in elements)
+    """Return what can be picked in a message's blocks: buttons, and the options of a select."""
+    picks = (pick for element in _elements(message) for pick in element.get("options", (element,)))
+    return tuple(Button(pick["text"]["text"], str(pick["value"])) for pick in picks)
+
+
+def _elements(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for block in message.get("blocks") or ():
+        if block.get("type") == "actions":
+            yield from (element for element in block["elements"] if element["type"] in ("button", "static_select"))
+
+
+def _action(message: Mapping[str, Any], value: str) -> dict[str, Any]:
+    """Return the element that carries a value, as Slack tells of it: of a select only the option that was taken."""
+    for element in _elements(message):
+        for option in element.get("options", ()):
+            if str(option["value"]) == value:
+                kept = {name: element[name] for name in ("type", "action_id")}
+                return kept | {"selected_option": option}
+        if str(element.get("value")) == value:
+            return element
+    raise LookupError("no such button")
 
 
 def message_event(event_id: str, channel: str, user: str, ts: str, text: str, thread_ts: str | None = None) -> bytes:
@@ -218,17 +248,10 @@ def message_event(event_id: str, channel: str, user: str, ts: str, text: str, th
 
 
 def press(message: Mapping[str, Any], user: str, value: str, action_ts: str) -> bytes:
-    """Return the press of a button, as Slack posts it (S20); its trigger leads nowhere.
+    """Return the press of a button or the pick of an option, as Slack posts it (S20); its trigger leads nowhere.
 
     Source: docs.slack.dev/reference/interaction-payloads/block_actions-payload.
     """
-    button = next(
-        element
-        for block in message["blocks"]
-        if block["type"] == "actions"
-        for element in block["elements"]
-        if str(element.get("value")) == value
-    )
     payload = {
         "type": "block_actions",
         "user": {"id": user, "username": user.lower(), "team_id": TEAM},
@@ -238,7 +261,7 @@ def press(message: Mapping[str, Any], user: str, value: str, action_ts: str) -> 
         "container": {"type": "message", "message_ts": message["ts"], "channel_id": message["channel"]},
         "trigger_id": f"{action_ts}.stand-in",
         "message": message,
-        "actions": [{**button, "block_id": "b1", "action_ts": action_ts}],
+        "actions": [{**_action(message, value), "block_id": "b1", "action_ts": action_ts}],
     }
     return urlencode({"payload": json.dumps(payload)}).encode()
 

@@ -10,6 +10,7 @@ from core.correspondents import HARD_BOUNCE, Correspondent
 from core.events import Address
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId
 from core.inbox import InboxMark, InboxRow, InboxState
+from core.installations import Installation
 from core.outbox import OutboxRow, SendState
 from core.replies import ApiCall
 from core.storage import DeadLetter, Held, Member, Save, Store, TranscriptRow
@@ -52,6 +53,12 @@ def line(name: str, state: str | None = None, seq: int = 1, direction: str = "ou
     fields = {"id": name, "conversation_id": C1, "desk": "support", "direction": direction, "seq": seq, "at": START}
     fields |= {"text": "hello", "body": {"text": "hello"}, "event_id": "e1", "state": state}
     return TranscriptRow.model_validate(fields | changes)
+
+
+def installation(name: str, **changes: object) -> Installation:
+    account, _, place = name.rpartition(":")
+    fields = {"id": name, "account": account, "place": place, "token": "xoxb-x", "installed_at": START}
+    return Installation.model_validate(fields | changes)
 
 
 class StoreContract:
@@ -314,6 +321,29 @@ class StoreContract:
         found = await store.find_correspondent("email:help:x")
         assert found is not None
         assert (found.rev, len(found.answers)) == (3, 3)
+
+    async def test_an_installation_is_read_as_it_was_written_and_written_by_one_at_a_time(self, store: Store) -> None:
+        begun = installation("slack:acme:T1", token="xoxb-1", refresh_token="xoxe-1", expires_at=LATEST)
+        assert await store.find_installation(begun.id) is None
+        saved = await asyncio.gather(*(store.save_installation(begun) for _ in range(5)))
+        assert sorted(saved) == [False] * 4 + [True]
+        known = await store.find_installation(begun.id)
+        assert known == begun.model_copy(update={"rev": 1})
+        ended = known.model_copy(update={"ended_at": LATEST, "ended_why": "app_uninstalled"})
+        assert await store.save_installation(ended)
+        assert not await store.save_installation(known), "somebody else was faster"
+        assert await store.find_installation(begun.id) == ended.model_copy(update={"rev": 2})
+
+    async def test_the_installations_of_an_account_are_its_own(self, store: Store) -> None:
+        for name in ("slack:acme:T2", "slack:acme:E1", "slack:other:T1"):
+            assert await store.save_installation(installation(name))
+        assert [found.id for found in await store.installations_of("slack:acme")] == ["slack:acme:E1", "slack:acme:T2"]
+
+    async def test_of_those_who_use_one_thing_at_once_one_succeeds(self, store: Store) -> None:
+        until = SystemClock().now() + timedelta(days=1)
+        tries = await asyncio.gather(*(store.use_once("slack:acme:n1", until) for _ in range(5)))
+        assert sorted(tries) == [False] * 4 + [True]
+        assert await store.use_once("slack:acme:n2", until)
 
     async def test_a_dead_letter_is_kept_replayed_or_discarded(self, store: Store) -> None:
         await store.insert_inbox([row("k1"), row("k2")])

@@ -5,6 +5,7 @@ A choice is picked in each channel's own way: a button, a row, or a typed number
 """
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -64,9 +65,8 @@ class Slack:
 
     def pick(self, number: int, place: int, calls: Sequence[ApiCall]) -> bytes:
         blocks: Any = calls[-1].params["blocks"]
-        button = [element for block in blocks for element in block.get("elements", ()) if element["type"] == "button"][
-            place - 1
-        ]
+        (first, *others) = [element for block in blocks for element in block.get("elements", ())]
+        button = [first, *others][place - 1] if first["type"] == "button" else _chosen(first, place)
         payload = {
             "type": "block_actions",
             "team": {"id": "T0ACME"},
@@ -77,6 +77,12 @@ class Slack:
             "actions": [button | {"block_id": "b1", "action_ts": f"{SENT_AT + number}.000100"}],
         }
         return urlencode({"payload": json.dumps(payload)}).encode()
+
+
+def _chosen(select: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """Say which option was taken, as Slack does: without the options."""
+    kept = {name: value for name, value in select.items() if name not in ("options", "placeholder")}
+    return kept | {"selected_option": select["options"][place - 1]}
 
 
 class Telegram:
@@ -219,11 +225,15 @@ class Chat:
 
 
 @pytest.fixture
-async def chats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Chat]]:
-    """Hold the conversation on every channel."""
+async def chats(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[dict[str, Chat]]:
+    """Hold the conversation on every channel; the tokens of choices are the same in every run."""
     settings = load_settings(environ={"FRONTDESK_DATA": str(tmp_path_factory.mktemp("data"))})
     channels = {name: account_for_replay(settings, name, SystemClock()) for name in CHANNELS}
-    bots = build_responders(starter_content(), settings.desks, model_folder())
+    with monkeypatch.context() as patch:
+        patch.setattr(secrets, "token_bytes", bytes)
+        bots = build_responders(starter_content(), settings.desks, model_folder())
     templates = Templates(settings.templates)
     yield {name: Chat(channel, settings, bots, templates).hold(SAID) for name, channel in channels.items()}
     for channel in channels.values():

@@ -1,6 +1,7 @@
 """The bot beyond the stories: what it ignores, what it remembers, and what no text can make it do."""
 
 import base64
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -152,6 +153,55 @@ def test_a_choice_is_used_once_and_never_in_another_conversation() -> None:
         assert again.replies[0].template == "choice_expired"
 
 
+def test_a_number_typed_twice_is_used_up_and_is_answered_politely() -> None:
+    talk = Talk()
+    talk.command("start")
+    assert talk.say("2").trace.intent == "refund_request"
+    again = talk.say("1")
+    assert [reply.template for reply in again.replies] == ["choice_expired", "ask_order_number_again"]
+
+
+def test_a_list_that_expired_is_answered_politely_when_its_number_comes() -> None:
+    talk = Talk()
+    talk.command("start")
+    talk.wait(TTL / timedelta(hours=1))
+    assert [reply.template for reply in talk.say("the second one").replies] == ["choice_expired"]
+    assert talk.say("2").trace.intent == "refund_request"  # of the list that came with that answer
+
+
+def test_choices_outlive_a_restart_and_a_release_of_content() -> None:
+    """The conversation comes back from the store; another process, with another key, has taken over."""
+    ways: Sequence[Callable[[Talk, str], Turn]] = (
+        lambda talk, token: talk.take(ChoiceMade(**talk.base(token=token))),
+        lambda talk, _: talk.say("2"),
+        lambda talk, _: talk.say("die zweite", locale="de"),
+        lambda talk, _: talk.say("refund"),
+    )
+    for way in ways:
+        talk = Talk()
+        token = talk.command("start").replies[0].choices[1].token
+        old = talk.bot
+        talk.conversation = Conversation.model_validate_json(talk.conversation.model_dump_json())
+        desk = old.desk.model_copy(update={"content_version": "another"})
+        talk.bot = Bot(desk, old._understander, old._library, b"another key")
+        turn = way(talk, token)
+        assert turn.trace.intent == "refund_request"
+        assert turn.trace.content_version == "another"
+
+
+def test_a_label_that_looks_like_a_command_or_data_is_still_the_choice() -> None:
+    talk = Talk()
+    talk.command("start")
+    offers = talk.conversation.session.offered
+    for label in ("/help", "Order A-1001"):
+        choice = offers[1].choice.model_copy(update={"label": label})
+        named = (offers[0], offers[1].model_copy(update={"choice": choice}), *offers[2:])
+        session = talk.conversation.session.model_copy(update={"offered": named})
+        again = Talk(count=10)
+        again.conversation = talk.conversation.model_copy(update={"session": session})
+        assert again.say(label).trace.intent == "refund_request"
+
+
 def test_tokens_are_short_and_the_same_when_the_turn_is_taken_again() -> None:
     first, again = Talk().command("start"), Talk().command("start")
     tokens = [choice.token for choice in first.replies[0].choices]
@@ -222,11 +272,11 @@ def test_it_names_the_action_it_needs_and_finishes_with_its_result() -> None:
     )
 
 
-def test_an_offer_of_what_the_desk_stopped_doing_is_not_understood() -> None:
+def test_an_offer_of_what_the_desk_stopped_doing_is_no_longer_open() -> None:
     talk = Talk()
     talk.command("start")
     talk.bot = bot_without("refund_request")
-    assert talk.press("Refunds").trace.templates == ("fallback",)
+    assert talk.press("Refunds").trace.templates == ("choice_expired",)
 
 
 def test_a_risky_matter_without_a_valid_article_goes_to_a_person() -> None:
@@ -260,7 +310,7 @@ def test_what_a_desk_knows_and_does_not_do_falls_back() -> None:
         for intent in bot.desk.intents
     ]
     desk = Desk(name=bot.desk.name, intents=tuple(intents), content_version="1")
-    talk = Talk(bot=Bot(desk, bot._understander, bot._library))
+    talk = Talk(bot=Bot(desk, bot._understander, bot._library, b"key"))
     assert talk.say("/weather").trace.rung == "fallback"
 
 

@@ -4,15 +4,20 @@ import time
 
 import pytest
 
-from core.dialogue.choices import FILLER, NUMBER
+from core.dialogue.choices import TTL, came_late, is_label, offered, picked_by_text, token
 from core.dialogue.hearing import TYPED_COMMAND
+from core.ids import EventId
 from core.nlu.entities import EntityFinder, EntityPattern
 from core.nlu.features import counted
+from core.replies import Choice
 from hub.content import load_content
+from tests.conversation.telling import NOW
 from tests.shared_files import PROJECT
 
 CONTENT = load_content(PROJECT / "config" / "content")
 LENGTH = 30_000
+LONG = Choice(token=token(b"key", EventId("e1"), 0, 0), label="a" * LENGTH, value="long")
+OFFERED = offered((), [LONG], NOW)
 AT_MOST_S = 2.0
 """Of processor time; what backtracks takes minutes."""
 TEXTS = {
@@ -41,7 +46,9 @@ def test_reading_a_text_is_bounded(name: str) -> None:
     started = time.process_time()
     finder.find(text)
     counted(text[:4000])
-    FILLER.sub(" ", text)
-    for pattern in (NUMBER, TYPED_COMMAND):
-        pattern.fullmatch(text.strip())
+    words = CONTENT.choice_words["en"]
+    picked_by_text(OFFERED, text, NOW, words)
+    came_late(OFFERED, text, NOW + 2 * TTL, words)
+    is_label(OFFERED, text, NOW)
+    TYPED_COMMAND.fullmatch(text.strip())
     assert time.process_time() - started < AT_MOST_S

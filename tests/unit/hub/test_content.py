@@ -60,6 +60,7 @@ def test_the_version_changes_with_every_byte_and_with_nothing_else(folder: Path)
         ("articles/returns.md", "valid_from: 2026-01-01", "valid_from: soon", r"returns\.md: valid_from"),
         ("articles/returns.md", "source: Terms of sale, section 6\n", "", r"returns\.md: source"),
         ("entities.yaml", "case: upper", "case: tall", r"entities\.yaml: 1\.case"),
+        ("choices.yaml", "last: [last]", "end: [last]", r"choices\.yaml: en\.end"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(folder: Path, file: str, old: str, new: str, message: str) -> None:

@@ -77,19 +77,45 @@ def test_a_direct_message_is_answered_without_a_thread():
     assert "thread_ts" not in call.params
 
 
-@pytest.mark.parametrize("count", [1, 25, 26, 60])
+@pytest.mark.parametrize("count", [1, 25])
 def test_every_token_gets_a_button(count: int):
     (call,) = shaped(count=count)
     assert [button["value"] for button in buttons_of(call)] == [f"tok-{n}" for n in range(1, count + 1)]
     assert buttons_of(call)[0]["action_id"] == "choice:1"
 
 
-def test_a_long_label_is_cut_and_its_token_is_not():
+@pytest.mark.parametrize("count", [26, 60])
+def test_more_choices_than_buttons_are_a_select(count: int):
+    (call,) = shaped(count=count)
+    (select,) = buttons_of(call)
+    assert select["type"] == "static_select"
+    assert [option["value"] for option in select["options"]] == [f"tok-{n}" for n in range(1, count + 1)]
+    assert "Option" not in str(call.params["text"])
+
+
+def test_more_choices_than_a_select_holds_are_numbered():
+    (call,) = shaped(count=101)
+    assert buttons_of(call) == []
+    assert str(call.params["text"]).endswith("\n101. Option 101")
+
+
+def test_options_too_long_for_one_message_are_numbered():
+    reply = Reply(template="t", choices=choices(90, "x" * 70))
+    calls = render(reply, FakeWords(text="?"), THREAD)
+    for call in calls:
+        accepted_by_slack(call)
+    assert not any(buttons_of(call) for call in calls)
+    assert all(choice.label in "".join(str(call.params["text"]) for call in calls) for choice in reply.choices)
+
+
+def test_a_long_label_stands_whole_in_the_text_and_its_number_on_the_button():
     reply = Reply(template="t", choices=(Choice(token="t" * 24, label="ä" * 200, value="v"),))
     (call,) = render(reply, FakeWords(text="?"), THREAD)
     accepted_by_slack(call)
     (button,) = buttons_of(call)
     assert len(button["text"]["text"]) == 75
+    assert button["text"]["text"].startswith("1. ää")
+    assert call.params["text"] == "?\n\n1. " + "ä" * 200
     assert button["value"] == "t" * 24
 
 

@@ -223,6 +223,22 @@ async def test_a_pressed_button_comes_as_an_interaction_and_is_not_repeated() ->
     assert payload["container"]["message_ts"] == sent.provider_id
 
 
+async def test_a_picked_option_comes_without_the_options_of_its_select() -> None:
+    """S20."""
+    options = [{"text": {"type": "plain_text", "text": f"Choice {n}"}, "value": f"t{n}"} for n in (1, 2)]
+    select = {"type": "static_select", "action_id": "choice", "options": options}
+    async with running() as platforms, noting_hub() as hub:
+        await sends(platforms, blocks=[{"type": "actions", "elements": [select]}])
+        (sent,) = platforms.ledger
+        assert [(button.label, button.value) for button in sent.buttons] == [("Choice 1", "t1"), ("Choice 2", "t2")]
+        SlackPerson(platforms.world, platforms.slack, hub.url, 1).press(sent, "t2")
+        await until_quiet(platforms)
+    (brought,) = hub.brought
+    (action,) = json.loads(parse_qs(brought.body.decode())["payload"][0])["actions"]
+    assert action["selected_option"] == options[1]
+    assert "options" not in action
+
+
 def test_a_delivery_counts_its_tries() -> None:
     delivery = Delivery()
     delivery.note("503", is_taken=False)
