@@ -7,7 +7,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOLLOWED_BACK_AFTER_S = 300.0
 """A wall clock that was set back is believed after so long: until then what is under way keeps its order (F033).
 
-It is as much as Slack forgives a signature (CHANNELS 1.2), so that a clock that was ahead does not refuse requests longer.
+It is as much as Slack forgives a signature (CHANNELS 1.2): a clock that was ahead does not refuse requests for longer.
 """
 
 
