@@ -16,6 +16,7 @@ import pytest
 from hub.emulate.pace import Pace
 from tests.faults.cluster import Cluster, cluster, process_on
 from tests.faults.crash import Outcome, judge
+from tests.faults.crowd import NO_LIMITS
 from tests.faults.figures import note
 from tests.servers.database import running_database
 from tests.servers.hub import Hub
@@ -34,8 +35,6 @@ OUTAGE_S = float(os.environ.get("FRONTDESK_FAULT_OUTAGE_S", "12"))
 RATE = 50
 ACCEPTED_WITHIN_S = 2.0
 """SEMANTICS section 3."""
-NO_LIMITS = "{turns_per_min: 100000, turns_burst: 100000}"
-"""A hundred people write what thousands would."""
 ANSWERED_WITHIN_S = 60 + 2 * OUTAGE_S
 """Platforms take one message a second in a conversation; everybody writes one every other second."""
 DIES_WITHIN_S = 30.0
