@@ -65,6 +65,7 @@ faults: servers
 faults-long: export FRONTDESK_FAULT_SEEDS = 100
 faults-long: export FRONTDESK_FAULT_OUTAGE_S = 180
 faults-long: export FRONTDESK_FAULT_COPIES_OF = 1000
+faults-long: export FRONTDESK_FAULT_BOUNCES = 10000
 faults-long: export FRONTDESK_FAULT_SOAK_S = 3600
 faults-long: faults
 

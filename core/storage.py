@@ -157,8 +157,8 @@ class Store(Protocol):
         """Return payloads that could not be read, newest first."""
         ...
 
-    async def unread_of(self, channel: str, account: str, limit: int) -> list[InboxRow]:
-        """Return rows of an account of which nobody knows the conversation yet, oldest first."""
+    async def unread_of(self, channel: str, account: str, limit: int) -> list[str]:
+        """Return the names of rows of an account of which nobody knows the conversation yet, oldest first."""
         ...
 
     async def open_of(self, ids: Sequence[ConversationId]) -> list[InboxRow]:

@@ -135,15 +135,15 @@ class MemoryStore:
         self._letters.pop(row_id, None)
         return True
 
-    async def unread_of(self, channel: str, account: str, limit: int) -> list[InboxRow]:
-        """Return rows of an account of which nobody knows the conversation yet, oldest first."""
+    async def unread_of(self, channel: str, account: str, limit: int) -> list[str]:
+        """Return the names of rows of an account of which nobody knows the conversation yet, oldest first."""
         rows = [
             row
             for row in self._inbox.values()
             if row.state in OPEN_STATES and row.conversation_id is None
             if (row.channel, row.account) == (channel, account)
         ]
-        return sorted(rows, key=lambda row: row.sort_key)[:limit]
+        return [row.id for row in sorted(rows, key=lambda row: row.sort_key)[:limit]]
 
     async def open_of(self, ids: Sequence[ConversationId]) -> list[InboxRow]:
         """Return the open rows of conversations, with their bytes."""

@@ -233,15 +233,15 @@ class MongoStore:
     # conversations
 
     @_translated
-    async def unread_of(self, channel: str, account: str, limit: int) -> list[InboxRow]:
-        """Return rows of an account of which nobody knows the conversation yet, oldest first."""
+    async def unread_of(self, channel: str, account: str, limit: int) -> list[str]:
+        """Return the names of rows of an account of which nobody knows the conversation yet, oldest first."""
         rows: list[InboxRow] = []
         for state in OPEN_STATES:
-            found = self._collection("inbox").find(
-                {"conversation_id": None, "state": str(state), "channel": channel, "account": account}
-            )
-            rows += [documents.inbox_row(row) async for row in found.sort("received_at", ASCENDING).limit(limit)]
-        return sorted(rows, key=lambda row: row.sort_key)[:limit]
+            unread = {"conversation_id": None, "state": str(state), "channel": channel, "account": account}
+            found = self._collection("inbox").find(unread, {"body": 0, "headers": 0})
+            async for row in found.sort("received_at", ASCENDING).limit(limit):
+                rows.append(documents.inbox_row(row | {"body": b""}))
+        return [row.id for row in sorted(rows, key=lambda row: row.sort_key)[:limit]]
 
     @_translated
     async def open_of(self, ids: Sequence[ConversationId]) -> list[InboxRow]:

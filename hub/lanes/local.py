@@ -17,7 +17,7 @@ from core.errors import StoreError, StoreUnavailable, VersionConflict
 from core.events import Event
 from core.failpoints import reach
 from core.ids import ConversationId, account_of
-from core.inbox import MAX_CRASHES, InboxRow, InboxState
+from core.inbox import MAX_CRASHES, OPEN_STATES, InboxRow, InboxState
 from core.storage import Store
 from hub.breaker import Breaker
 from hub.groups import GroupCommit
@@ -41,6 +41,8 @@ TAKEN_KEPT = 10_000
 """Rows remembered as taken until the database knows it: more than are marked in a second."""
 MARKED_WITHIN_S = 6.0
 """A lazy mark is written by then, or has failed: longer than the database has for one operation."""
+UNREAD_AT_ONCE = 2000
+"""Names of rows that were accepted unread: finding them costs a database as much as there are, however few it tells."""
 READ_AT_ONCE = 20
 """Rows read together that were accepted unread; a mail may have 10 MiB."""
 LOOK_AT_SPOOLS_EVERY_S = 0.1
@@ -185,18 +187,28 @@ class Lanes:
             while account in self._unread and not self._closing.is_set():
                 self._unread.discard(account)
                 channel, _, name = account.partition(":")
-                rows = await self._store.unread_of(channel, name, READ_AT_ONCE)
-                for row in rows:
-                    if self._limits.due_to_read(channel, name) is not None:
+                names = await self._store.unread_of(channel, name, UNREAD_AT_ONCE)
+                for start in range(0, len(names), READ_AT_ONCE):
+                    if not await self._read(names[start : start + READ_AT_ONCE]):
                         return  # the sweep comes again
-                    await self._find_conversation(row)
                 await self._records.drain()  # what was set aside must not be found again
-                if len(rows) == READ_AT_ONCE:
+                if len(names) == UNREAD_AT_ONCE:
                     self._unread.add(account)
         except StoreError as error:
             log.warning("reading_delayed", account=account, error=type(error).__name__)
         finally:
             self._reading.discard(account)
+
+    async def _read(self, names: Sequence[str]) -> bool:
+        """Read rows of one account, in order; False when the rest has to wait."""
+        rows = sorted(await self._store.load_inbox(names), key=lambda row: row.sort_key)
+        for row in rows:
+            if row.conversation_id is not None or row.state not in OPEN_STATES:
+                continue  # somebody else has read it since
+            if self._closing.is_set() or self._limits.due_to_read(row.channel, row.account) is not None:
+                return False
+            await self._find_conversation(row)
+        return True
 
     async def _find_conversation(self, row: InboxRow) -> None:
         events = self._reader.read(row)

@@ -76,9 +76,16 @@ class StoreContract:
         await store.mark_inbox([InboxMark(id="counted", state=InboxState.READY, crashes=1)])
         await store.mark_inbox([InboxMark(id="done", state=InboxState.DONE)])
         assert {found.id for found in await store.open_of([C1])} == {"known", "old"}
-        found = await store.unread_of(unread.channel, unread.account, 10)
-        assert {one.id for one in found} == {"unread", "counted"}
+        assert set(await store.unread_of(unread.channel, unread.account, 10)) == {"unread", "counted"}
         assert len(await store.unread_of(unread.channel, unread.account, 1)) == 1
+
+    async def test_unread_rows_are_named_in_the_order_in_which_they_came(self, store: Store) -> None:
+        """F103: thousands at a time, so without their bytes; those of one moment by their number."""
+        rows = [row(f"k{n}", n=n, received_at=START + timedelta(seconds=n // 3)) for n in range(12)]
+        await store.insert_inbox(rows[::-1])
+        names = [f"k{n}" for n in range(12)]
+        assert await store.unread_of("web", "site", 100) == names
+        assert await store.unread_of("web", "site", 6) == names[:6]
 
     async def test_raw_bytes_come_back_as_they_went_in(self, store: Store) -> None:
         await store.insert_inbox([row("k1", headers={"content-type": "x"}, order="000012")])
