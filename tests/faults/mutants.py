@@ -20,7 +20,7 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncServerErrorRetryHan
 
 from channels.base import Acceptance
 from channels.inbound import Inbound
-from channels.slack.client import CarefulWebClient, Deadlines
+from channels.slack.client import CarefulWebClient
 from channels.slack.verify import verify as checked_slack
 from channels.slack.webhook import Webhook
 from channels.telegram.client import AiohttpRequest, Failed
@@ -123,10 +123,10 @@ def retried_by_the_sdk(patch: pytest.MonkeyPatch) -> None:
     """M6: slack_sdk's own transport with its handler of 5xx; the like around twilio's and python-telegram-bot's."""
     made = CarefulWebClient.__init__
 
-    def retrying(self: CarefulWebClient, token: str | None, api_url: str, deadlines: Deadlines) -> None:
-        made(self, token, api_url, deadlines)
+    def retrying(self: CarefulWebClient, *args: Any) -> None:
+        made(self, *args)
         self.retry_handlers = [AsyncServerErrorRetryHandler(max_retry_count=RETRIES)]
-        self._open_session()
+        self.open_session()
 
     patch.setattr(CarefulWebClient, "__init__", retrying)
     patch.delattr(CarefulWebClient, "_request")
