@@ -27,6 +27,7 @@ from hub.lanes.sweep import Sweep
 from hub.records import Records
 from hub.settings import Role, Settings
 from hub.suspects import Suspects
+from hub.tasks import end
 from hub.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -136,9 +137,7 @@ class App:
         await self.inbox.close()
         if self.lanes is not None:
             await self.lanes.drain(DRAIN_WITHIN_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         if self.hints is not None:
             await self.hints.close()
         await self.records.drain()

@@ -18,6 +18,7 @@ from hub.callers import Callers
 from hub.connections import FirstHeaders
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.settings import CHANNELS
+from hub.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -159,9 +160,7 @@ async def run_server(app: App) -> None:
         log.info("serving", url=app.settings.origin, role=app.role, accounts=sorted(app.channels))
         await _until_told_to_stop()
     finally:
-        for watcher in watchers:
-            watcher.cancel()
-        await asyncio.gather(*watchers, return_exceptions=True)
+        await end(watchers)
         for site in list(runner.sites):
             await site.stop()
         await app.stop()

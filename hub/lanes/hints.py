@@ -19,6 +19,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, StreamConfig
 from nats.js.errors import BadRequestError
 
 from core.failpoints import reach
+from hub.tasks import end
 from hub.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -122,9 +123,7 @@ class Hints:
                     listening.pop(number).cancel()
                 await asyncio.sleep(LOOK_AT_PARTITIONS_EVERY_S)
         finally:
-            for task in listening.values():
-                task.cancel()
-            await asyncio.gather(*listening.values(), return_exceptions=True)
+            await end(listening.values())
 
     async def _listen(self, number: int, hear: Callable[[str], None]) -> None:
         """Hear one partition; a server that lost its stream gets it again."""

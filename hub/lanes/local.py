@@ -30,6 +30,7 @@ from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Limits
 from hub.suspects import Handling, unnoted
+from hub.tasks import end
 from hub.telemetry import LogNames, Metrics
 from hub.turns import OutboxFull, Turns
 
@@ -417,8 +418,8 @@ class Lanes:
         if for_tasks:
             ends.append(asyncio.ensure_future(lane.arrived.wait()))
         await asyncio.wait(ends, timeout=max(wait_s, 0.0), return_when=asyncio.FIRST_COMPLETED)
-        for end in ends:
-            end.cancel()
+        for one in ends:
+            one.cancel()
 
     async def _nap(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -465,9 +466,7 @@ class Lanes:
         self._closing.set()
         if self._background:
             _, late = await asyncio.wait(list(self._background), timeout=timeout_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(late)
 
 
 def _part(row: InboxRow, part: int, name: ConversationId) -> InboxRow:

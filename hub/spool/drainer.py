@@ -10,6 +10,7 @@ from core.errors import StoreError, StoreRefused
 from core.inbox import InboxRow, InboxState
 from core.storage import Store
 from hub.spool.spool import Spool, reach_all
+from hub.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -152,8 +153,7 @@ class Drainer:
     async def stop(self) -> None:
         """End what runs in the background and close the spool; what is left in it stays for the next process."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
         await self._spool.close()
 
     async def drain(self) -> None:
