@@ -79,7 +79,7 @@ class TelegramStandin:
             case "getMe":
                 return _ok(BOT)
             case "setWebhook":
-                kinds = _listed(fields.get("allowed_updates"))
+                kinds = list(_parsed(fields.get("allowed_updates")) or ())
                 self.updates.set_webhook(Webhook(str(fields["url"]), str(fields.get("secret_token", "")), kinds))
                 return _ok(True)
             case "deleteWebhook":
@@ -108,7 +108,7 @@ class TelegramStandin:
             return _refusal(400, "Bad Request: message is too long")
         pace = self.world.pace
         await pace.before_taking("telegram", is_gone(request))
-        message = self._keep(str(fields["chat_id"]), text, orjson.loads(fields.get("reply_markup") or b"null"))
+        message = self._keep(str(fields["chat_id"]), text, _parsed(fields.get("reply_markup")))
         request[DID] = str(message["message_id"])
         await pace.before_answering("telegram", is_gone(request))
         return _ok(message)
@@ -137,9 +137,9 @@ def _words(method: str, fields: Mapping[str, Any]) -> str:
     return without_tags(text) if fields.get("parse_mode") == "HTML" else text
 
 
-def _listed(value: Any) -> list[str]:
-    """Read a list that a form carries as JSON."""
-    return list(orjson.loads(value)) if isinstance(value, str) else list(value or ())
+def _parsed(value: Any) -> Any:
+    """Return an object or a list, which a form carries as JSON and JSON as it is."""
+    return orjson.loads(value) if isinstance(value, str) else value
 
 
 def _buttons_of(message: Mapping[str, Any]) -> tuple[Button, ...]:
