@@ -37,7 +37,7 @@ def metrics() -> dict[str, set[str]]:
             names[metric._name] = {f"{metric._name}_{end}" for end in ("bucket", "sum", "count")}
         elif hasattr(metric, "_name"):
             names[metric._name] = {metric._name}
-    return names
+    return names | {"frontdesk_log_lines_dropped": {"frontdesk_log_lines_dropped_total"}}  # of the process, not a hub
 
 
 def known_names() -> set[str]:

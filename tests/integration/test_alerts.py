@@ -171,6 +171,7 @@ CASES = [
         {f"frontdesk_nats_up{{{LABELS}}}": "0x30"},
     ),
     Case("ClockSkew", *gauge("frontdesk_clock_skew_seconds", "-3x30", "1.5x30"), minute=15),
+    Case("LogLinesDropped", *gauge("frontdesk_log_lines_dropped_total", "0x5 1x30", "1x30")),
 ]
 
 
