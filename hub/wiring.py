@@ -191,7 +191,7 @@ def assemble(
         lanes = _build_lanes(
             settings, store, clock, metrics, holds, records, channels, mind.responders, session, members, suspects
         )
-        sweep = Sweep(store, holds, lanes, clock, metrics, members, lambda: hints is not None and hints.is_up)
+        sweep = Sweep(store, holds, lanes, clock, metrics, members, lambda: hints is not None and hints.is_settled)
     dispatch = Dispatch(members, lanes, hints)
     if lanes is not None and sweep is not None:
         lanes.call = dispatch.call

@@ -38,6 +38,8 @@ PING_EVERY_S = 2
 AGAIN_AFTER_S = 1.0
 CONNECT_AGAIN_AFTER_S = 10.0
 LOOK_AT_PARTITIONS_EVERY_S = 0.5
+SETTLED_AFTER_S = 3.0
+"""So long after a connection was made somebody may not hear yet: until then the sweep spares nothing."""
 
 
 class Hints:
@@ -49,11 +51,14 @@ class Hints:
         self._client = Client()
         self._connecting: asyncio.Task[None] | None = None
         self._publishing: set[asyncio.Future[None]] = set()
+        self._connected_at = 0.0
+        """Seconds of the event loop's clock."""
 
     @property
-    def is_up(self) -> bool:
-        """Tell whether a hint sent now would leave."""
-        return self._client.is_connected
+    def is_settled(self) -> bool:
+        """Tell whether a hint sent now would be heard."""
+        now = asyncio.get_running_loop().time()
+        return self._client.is_connected and now - self._connected_at >= SETTLED_AFTER_S
 
     async def start(self) -> None:
         """Begin to connect, in the background: the hub does not wait for a hint."""
@@ -79,8 +84,12 @@ class Hints:
                 log.warning("nats_not_reached", error=type(error).__name__, effect="rows wait for the sweep")
                 await asyncio.sleep(CONNECT_AGAIN_AFTER_S)
             else:
-                self._metrics.nats_up.set(1)
+                self._note_connected()
                 return
+
+    def _note_connected(self) -> None:
+        self._connected_at = asyncio.get_running_loop().time()
+        self._metrics.nats_up.set(1)
 
     @staticmethod
     async def _note_error(error: Exception) -> None:
@@ -91,7 +100,7 @@ class Hints:
         log.warning("nats_gone", effect="rows wait for the sweep, up to two seconds")
 
     async def _note_back(self) -> None:
-        self._metrics.nats_up.set(1)
+        self._note_connected()
         log.info("nats_back")
 
     def send(self, partition: int, what: str) -> None:
@@ -114,13 +123,17 @@ class Hints:
         if self._connecting is not None:
             await self._connecting
         listening: dict[int, asyncio.Task[None]] = {}
+        since = self._connected_at
         try:
             while True:
+                if since != self._connected_at:  # nobody answers what was asked for over the connection before
+                    since = self._connected_at
+                    await end(listening.values())
+                    listening.clear()
                 wanted = mine()
                 for number in wanted - listening.keys():
                     listening[number] = asyncio.create_task(self._listen(number, hear))
-                for number in listening.keys() - wanted:
-                    listening.pop(number).cancel()
+                await end([listening.pop(number) for number in listening.keys() - wanted])
                 await asyncio.sleep(LOOK_AT_PARTITIONS_EVERY_S)
         finally:
             await end(listening.values())
