@@ -17,6 +17,10 @@ from core.model import Model
 from core.ports import Escape, Mailbox, Words
 from core.replies import ApiCall, Receipt, Reply
 
+CONTRACT = 1
+"""Version of what a hub and a channel promise each other, in this module and in `channels.inbound`. Raised when an
+adapter that was written for the version before would not work any more (docs/write-an-adapter.md)."""
+
 
 class Acceptance(StrEnum):
     """What became of a payload: both mean that the platform may forget it."""

@@ -14,8 +14,9 @@ from aiohttp.typedefs import Middleware
 from channels.http import try_later
 from channels.inbound import Pace
 from core.clock import Clock
+from hub.adapters import channel_names
 from hub.rates import Buckets
-from hub.settings import CHANNELS, Limits, Server
+from hub.settings import Limits, Server
 from hub.telemetry import Metrics
 
 NOISE = frozenset({400, 401, 408, 413, 415})
@@ -122,7 +123,7 @@ def _read_address(text: str | None) -> Address | None:
 
 def _channel_of(request: web.Request) -> str:
     first = request.path.strip("/").split("/", 1)[0]
-    return first if first in CHANNELS else "other"
+    return first if first in channel_names() else "other"
 
 
 def _closing(response: web.Response) -> web.Response:

@@ -13,11 +13,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.errors import ConfigError, StoreUnavailable
 from core.failpoints import is_armed, reach
+from hub.adapters import channel_names
 from hub.app import READY_WITHIN_S, App
 from hub.callers import Callers
 from hub.connections import FirstHeaders
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
-from hub.settings import CHANNELS
 from hub.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -72,7 +72,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _replied(request: web.Request, response: web.StreamResponse) -> None:
     """Answer a platform before the failpoint behind its answer is reached."""
     channel = request.path.split("/", 2)[1]
-    if request.method == "POST" and channel in CHANNELS and 200 <= response.status < 300:
+    if request.method == "POST" and channel in channel_names() and 200 <= response.status < 300:
         await response.prepare(request)
         await response.write_eof()
         await reach("accept.replied", channel)

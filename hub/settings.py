@@ -5,7 +5,6 @@ account's field is `FRONTDESK_<CHANNEL>_<ACCOUNT>_<FIELD>`: `FRONTDESK_SLACK_ACM
 """
 
 import contextlib
-import importlib
 import os
 import re
 import secrets
@@ -21,8 +20,9 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from core.errors import ConfigError
 from core.ids import DeskName
 from core.model import Model
+from hub.adapters import BUILT_IN, channel_names, no_such_channel, providers_of
 
-CHANNELS = ("slack", "telegram", "whatsapp", "email", "web")
+CHANNELS = BUILT_IN
 GENERATED_SECRETS = {"web": "secret"}
 """Fields that the hub makes up and keeps in the data folder when nobody gives them."""
 PROJECT = Path(__file__).resolve().parents[1]
@@ -52,6 +52,8 @@ class AccountPlan(Model):
 
     channel: str
     name: str
+    provider: str = ""
+    """Who carries its messages, where a channel knows several."""
     settings: BaseModel | None
     """None while something is missing: the account is off."""
     missing: tuple[str, ...] = ()
@@ -313,8 +315,10 @@ def _desks(document: Mapping[str, Any], path: Path) -> tuple[Desk, ...]:
 
 def _check_account(key: str, path: Path) -> None:
     channel, _, name = key.partition(":")
-    if channel not in CHANNELS or not NAME.match(name):
-        raise ConfigError(f"{path}: {key!r} is not an account; write channel:name with one of {', '.join(CHANNELS)}")
+    if channel not in channel_names():
+        raise ConfigError(f"{path}: {key!r} is not an account: {no_such_channel(channel)}")
+    if not NAME.match(name):
+        raise ConfigError(f"{path}: {key!r} is not an account: write channel:name, the name in a-z, 0-9, - and _")
 
 
 def _accounts(
@@ -337,7 +341,8 @@ def variable(channel: str, account: str, field: str) -> str:
 
 def _account(key: str, described: Mapping[str, Any], environment: Environment, data: Path) -> AccountPlan:
     channel, _, name = key.partition(":")
-    model, switch_on = _needs(key, described, environment)
+    provider, (model, switch_on) = _needs(key, described, environment)
+    plan = AccountPlan(channel=channel, name=name, provider=provider, settings=None, switch_on=switch_on)
     given = dict(described)
     for field in model.model_fields:
         if (value := environment.get(variable(channel, name, field))) is not None:
@@ -345,29 +350,27 @@ def _account(key: str, described: Mapping[str, Any], environment: Environment, d
     if channel in GENERATED_SECRETS:
         given.setdefault(GENERATED_SECRETS[channel], _kept_secret(data, f"{channel}_{name}"))
     try:
-        return AccountPlan(channel=channel, name=name, settings=model.model_validate(given))
+        return plan.model_copy(update={"settings": model.model_validate(given)})
     except ValidationError as error:
         if _is_incomplete(error):
-            missing = tuple(_missing(error, channel, name))
-            return AccountPlan(channel=channel, name=name, settings=None, missing=missing, switch_on=switch_on)
+            return plan.model_copy(update={"missing": tuple(_missing(error, channel, name))})
         raise ConfigError(f"account {key}: {_explain(error)}") from error
 
 
-def _needs(key: str, described: Mapping[str, Any], environment: Environment) -> tuple[type[BaseModel], str]:
-    """Return the settings that an account needs and how it is switched on; a channel may have several providers.
+def _needs(key: str, described: Mapping[str, Any], environment: Environment) -> tuple[str, tuple[type[BaseModel], str]]:
+    """Return an account's provider, the settings that it needs there and how it is switched on.
 
     Raises:
         ConfigError: there is no such provider.
     """
     channel, _, name = key.partition(":")
-    module = importlib.import_module(f"channels.{channel}.account")
-    providers: Mapping[str, tuple[type[BaseModel], str]] | None = getattr(module, "PROVIDERS", None)
-    if providers is None:
-        return module.AccountSettings, module.SWITCH_ON
+    providers = providers_of(channel)
+    if "" in providers:
+        return "", providers[""]
     chosen = environment.get(variable(channel, name, "provider")) or described.get("provider") or next(iter(providers))
     if chosen not in providers:
         raise ConfigError(f"account {key}: provider: {chosen!r} is none of {', '.join(providers)}")
-    return providers[chosen]
+    return str(chosen), providers[chosen]
 
 
 def _is_incomplete(error: ValidationError) -> bool:

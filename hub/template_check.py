@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -59,16 +60,22 @@ def load_samples(root: Path) -> dict[str, Sample]:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def check_templates(root: Path, escapes: Escapes, wanted: frozenset[str] = frozenset()) -> list[TemplateFinding]:
+def check_templates(
+    root: Path,
+    escapes: Escapes,
+    wanted: frozenset[str] = frozenset(),
+    adapters: Mapping[str, Path] = MappingProxyType({}),
+) -> list[TemplateFinding]:
     """Return every defect of the templates; an empty list is good news.
 
     Args:
         root: the folder with `default/` and the channels' folders.
         escapes: each channel's own, as in `channels/<name>/render.py`.
         wanted: replies that content and code name; each needs a template.
+        adapters: folders with the templates of channels that are not ours.
     """
     try:
-        templates, samples = Templates(root), load_samples(root)
+        templates, samples = Templates(root, adapters), load_samples(root)
     except ConfigError as error:
         return [TemplateFinding(template="", channel="", block="", problem=str(error))]
     found = [_missing(name, "no template says it") for name in sorted(wanted - templates.replies)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import DictLoader, StrictUndefined, Template, TemplateError, nodes, pass_context
@@ -87,17 +88,18 @@ def _environment(sources: Mapping[str, str]) -> ImmutableSandboxedEnvironment:
 class Templates:
     """All templates of a folder, read once; make another to see changed files.
 
+    Args:
+        root: the folder with `default/` and the channels' folders.
+        adapters: further folders, each with the templates of one channel; a file of `root` goes before theirs.
+
     Raises:
         ConfigError: a file is not UTF-8 or not a template; the message names file and line.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, adapters: Mapping[str, Path] = MappingProxyType({})) -> None:
         self._root = root
-        self._sources = {
-            path.relative_to(root).as_posix(): _read(path)
-            for path in sorted(root.rglob(f"*{SUFFIX}"))
-            if path.is_file()
-        }
+        self._files = _files(root, adapters)
+        self._sources = {name: _read(path) for name, path in self._files.items()}
         self._environment = _environment(self._sources)
         self._parents = {name: self._parent_of(name) for name in self._sources}
         self._chains: dict[tuple[str, ...], tuple[Template, ...]] = {}
@@ -162,13 +164,13 @@ class Templates:
         try:
             tree = self._environment.parse(self._sources[name], name)
         except TemplateError as error:
-            raise ConfigError(f"{self._root / name}, line {getattr(error, 'lineno', '?')}: {error}") from error
+            raise ConfigError(f"{self._files[name]}, line {getattr(error, 'lineno', '?')}: {error}") from error
         extends = next(tree.find_all(nodes.Extends), None)
         if extends is None:
             return None
         parent = extends.template.value if isinstance(extends.template, nodes.Const) else None
         if parent not in self._sources:
-            raise ConfigError(f"{self._root / name}, line {extends.lineno}: extends {parent}, which is no template")
+            raise ConfigError(f"{self._files[name]}, line {extends.lineno}: extends {parent}, which is no template")
         return str(parent)
 
     def _templates(self, names: tuple[str, ...]) -> tuple[Template, ...]:
@@ -176,7 +178,7 @@ class Templates:
             try:
                 found = tuple(self._environment.get_template(name) for name in names)
             except TemplateError as error:
-                raise ConfigError(f"{self._root / names[0]}: {error}") from error
+                raise ConfigError(f"{self._files[names[0]]}: {error}") from error
             self._chains[names] = found
         return found
 
@@ -234,6 +236,15 @@ def _suffixes(locale: str | None, tone: str | None) -> tuple[str, ...]:
     tags = dict.fromkeys(part for part in (tag, tag.split("-")[0]) if part)
     with_tone = [suffix for part in tags for suffix in ([f".{part}.{tone}"] if tone else []) + [f".{part}"]]
     return (*with_tone, *([f".{tone}"] if tone else []), "")
+
+
+def _files(root: Path, adapters: Mapping[str, Path]) -> dict[str, Path]:
+    """Return every template's file by its name, `slack/x.j2`."""
+    found: dict[str, Path] = {}
+    for prefix, folder in (*((f"{channel}/", folder) for channel, folder in adapters.items()), ("", root)):
+        paths = (path for path in sorted(folder.rglob(f"*{SUFFIX}")) if path.is_file())
+        found |= {prefix + path.relative_to(folder).as_posix(): path for path in paths}
+    return found
 
 
 def _read(path: Path) -> str:

@@ -1,7 +1,6 @@
 """The composition root: settings in, a running hub out. The one place where every part is known."""
 
 import asyncio
-import importlib
 import os
 import secrets
 import socket
@@ -20,6 +19,7 @@ from core.ids import AccountName, ChannelName, DeskName
 from core.ports import Action, Responder
 from core.storage import Member, Store
 from core.store.mongo import MongoStore
+from hub.adapters import build_channel, template_folders
 from hub.app import App
 from hub.backfill import Backfill
 from hub.breaker import Breaker
@@ -75,8 +75,7 @@ def build_channels(
     channels: dict[str, Channel] = {}
     for plan in settings.accounts:
         if plan.settings is not None:
-            module = importlib.import_module(f"channels.{plan.channel}.channel")
-            channels[plan.key] = module.build(AccountName(plan.name), plan.settings, resources)
+            channels[plan.key] = build_channel(plan.channel, AccountName(plan.name), plan.settings, resources)
     return channels
 
 
@@ -270,7 +269,7 @@ def _build_lanes(
         desks=settings.desk_of,
         responders=responders,
         actions=actions,
-        templates=Templates(settings.templates),
+        templates=Templates(settings.templates, template_folders()),
         outbox=outbox,
         correspondents=correspondents,
         handling=suspects.handling,

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest.register_assert_rewrite("channels.contract")  # a broken promise shows its values, as in a test file
+
 CI = "FRONTDESK_CI"
 LOOPBACK = ("127.", "localhost", "::1")
 

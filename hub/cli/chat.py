@@ -11,6 +11,7 @@ from core.conversation import Conversation, Turn
 from core.errors import ConfigError
 from core.events import MessageReceived, Sender
 from core.ids import AccountName, ChannelName, EventId, conversation_id
+from hub.adapters import template_folders
 from hub.cli.common import ConfigOption, console, read_settings
 from hub.cli.trial import Trial, running_trial
 from hub.clock import SystemClock
@@ -41,7 +42,7 @@ def _account_of(settings: Settings, desk: str | None) -> str:
 
 
 async def _chat(settings: Settings, account: str, show_trace: bool) -> None:
-    templates = Templates(settings.templates)
+    templates = Templates(settings.templates, template_folders())
     async with running_trial(settings, SystemClock()) as trial:
         conversation: Conversation | None = None
         for number in itertools.count(1):

@@ -9,6 +9,7 @@ from channels.base import Acceptance, Channel, Finding
 from channels.inbound import Inbound
 from core.errors import StoreUnavailable
 from core.store.mongo import MongoStore
+from hub.adapters import Adapter, installed, problem_of
 from hub.cli.common import ConfigOption, DataOption, console, read_settings
 from hub.clock import SystemClock
 from hub.database import HOST, listens
@@ -24,7 +25,7 @@ SKEW_WARNS_S = 2.0
 def doctor(config: ConfigOption = None, data: DataOption = None) -> None:
     """Ask every configured platform and the database; says what to fix. Ends with 1 when something is wrong."""
     settings = read_settings(config, data)
-    findings = asyncio.run(_ask_all(settings))
+    findings = [*map(_look_at, installed()), *asyncio.run(_ask_all(settings))]
     table = Table("", "account", "check", "result", "what to do")
     for finding in findings:
         mark = "[green]ok[/green]" if finding.ok else "[red]no[/red]"
@@ -35,6 +36,13 @@ def doctor(config: ConfigOption = None, data: DataOption = None) -> None:
             console.print(f"{plan.key} is off. {plan.switch_on} Then set {', '.join(plan.missing)}.", soft_wrap=True)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def _look_at(adapter: Adapter) -> Finding:
+    problem = problem_of(adapter)
+    detail = problem or f"{adapter.source} ({adapter.package})"
+    fix = "Mend the package, or remove it." if problem is not None else None
+    return Finding(account=adapter.channel, check="adapter", ok=problem is None, detail=detail, fix=fix)
 
 
 async def _ask_all(settings: Settings) -> list[Finding]:

@@ -9,19 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from channels.contract import MODULES, PURE_MODULES, QUALITY_KEYS, is_grade
 from tests.architecture.project import PACKAGES, channel_folders, module_name, pyproject, source_files
 from tests.shared_files import PROJECT
 
-CHANNEL_FILES = [
-    *("README.md", "quality.yaml", "__init__.py", "account.py", "payloads.py", "verify.py", "normalize.py"),
-    *("render.py", "failures.py", "client.py", "channel.py"),
-]
-PURE_CHANNEL_MODULES = ("account", "payloads", "normalize", "render", "failures")
+CHANNEL_FILES = ("README.md", "quality.yaml", *MODULES)
 IMPURE_CORE = frozenset({"core.store.mongo"})
-QUALITY_KEYS = {
-    *("signature", "dedup", "self_message", "threading", "edits", "media", "buttons", "long_text"),
-    *("rate_limit", "unknown_send", "delivery_status", "doctor"),
-}
 HEAVY = {"httpx", "requests", "nats", "sklearn", "uvloop", "typer", "rich"}
 """Libraries that the import contracts do not name and that no pure module needs when it is imported."""
 
@@ -55,7 +48,7 @@ def forbidden_modules() -> list[str]:
 
 def pure_modules() -> list[str]:
     core = [module_name(path) for path in source_files() if path.is_relative_to(PROJECT / "core")]
-    channels = [f"channels.{folder.name}.{name}" for folder in channel_folders() for name in PURE_CHANNEL_MODULES]
+    channels = [f"channels.{folder.name}.{name}" for folder in channel_folders() for name in PURE_MODULES]
     return sorted({"channels", "channels.inbound", "channels.payload", *core, *channels} - IMPURE_CORE)
 
 
@@ -119,13 +112,7 @@ def test_every_channel_grades_itself_on_the_whole_scale(folder: Path) -> None:
     assert path.is_file(), f"{folder.name} has no quality.yaml"
     grades = yaml.safe_load(path.read_text())
     assert set(grades) == QUALITY_KEYS
-    assert {name: grade for name, grade in grades.items() if not _is_grade(grade)} == {}
-
-
-def _is_grade(grade: object) -> bool:
-    """`done`, or `todo: reason`, or `exempt: reason`."""
-    word, _, reason = str(grade).partition(":")
-    return grade == "done" or (word in {"todo", "exempt"} and len(reason.strip()) > 10)
+    assert {name: grade for name, grade in grades.items() if not is_grade(grade)} == {}
 
 
 def test_every_account_says_how_to_switch_it_on() -> None:

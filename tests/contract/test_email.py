@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from channels.base import Acceptance, Channel, Resources
+from channels.contract import ChannelContract
 from channels.email.account import AccountSettings
 from channels.email.channel import build
 from channels.inbound import Inbound
@@ -13,7 +14,6 @@ from core.events import Event
 from core.ids import AccountName, ChannelName
 from core.ports import Mailbox
 from core.replies import ApiCall
-from tests.contract.channel_contract import ChannelContract
 from tests.fakes import START, FakeClock
 
 ACCOUNT = AccountName("help")

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 import pytest
 
 from channels.base import Acceptance, Channel, Resources
+from channels.contract import ChannelContract, a_time, json_body
 from channels.inbound import Inbound
 from channels.slack.account import AccountSettings
 from channels.slack.channel import build
@@ -12,7 +13,6 @@ from channels.slack.mrkdwn import escape_mrkdwn, plain_text
 from core.ids import AccountName, ChannelName
 from core.ports import Mailbox
 from core.replies import ApiCall
-from tests.contract.channel_contract import ChannelContract, a_time, json_body
 from tests.fakes import START, FakeClock
 
 OURS = {"user": "U0DESK", "bot_id": "B0DESK", "app_id": "A0DESK"}

@@ -3,6 +3,7 @@ from typing import Any, cast
 import pytest
 
 from channels.base import Acceptance, Channel, Resources
+from channels.contract import ChannelContract, a_time, json_body
 from channels.inbound import Inbound
 from channels.telegram.account import AccountSettings
 from channels.telegram.channel import build
@@ -10,7 +11,6 @@ from channels.telegram.markup import plain_text
 from core.ids import AccountName, ChannelName
 from core.ports import Mailbox
 from core.replies import ApiCall
-from tests.contract.channel_contract import ChannelContract, a_time, json_body
 from tests.fakes import START, FakeClock
 
 MIRA = {"id": 5001, "is_bot": False, "first_name": "Mira"}

@@ -3,13 +3,13 @@ from typing import cast
 import pytest
 
 from channels.base import Acceptance, Channel, Resources
+from channels.contract import ChannelContract, json_body
 from channels.inbound import Inbound
 from channels.web.account import AccountSettings
 from channels.web.channel import build
 from core.ids import AccountName, ChannelName
 from core.ports import Mailbox
 from core.replies import ApiCall
-from tests.contract.channel_contract import ChannelContract, json_body
 from tests.fakes import START, FakeClock
 
 SESSION = "0f" * 16

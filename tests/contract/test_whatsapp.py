@@ -4,12 +4,12 @@ from urllib.parse import urlencode
 import pytest
 
 from channels.base import Acceptance, Channel, Resources
+from channels.contract import ChannelContract
 from channels.inbound import Inbound
 from channels.whatsapp.account import AccountSettings
 from channels.whatsapp.channel import build
 from core.ids import AccountName, ChannelName
 from core.replies import ApiCall
-from tests.contract.channel_contract import ChannelContract
 from tests.fakes import START, FakeClock
 
 NUMBER = "whatsapp:+4930555000"

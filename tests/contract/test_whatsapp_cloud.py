@@ -3,9 +3,9 @@
 import pytest
 
 from channels.base import Channel
+from channels.contract import ChannelContract
 from channels.inbound import Inbound
 from core.replies import ApiCall
-from tests.contract.channel_contract import ChannelContract
 from tests.unit.channels.whatsapp import cloud_kit
 from tests.unit.channels.whatsapp.cloud_kit import body, change, message, posted
 

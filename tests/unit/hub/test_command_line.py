@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from core.errors import ConfigError
 from hub.cli.main import app
+from tests.unit.channels.whatsapp import cloud_kit
 
 CLI = CliRunner()
 PAYLOADS = Path(__file__).parents[2] / "fixtures" / "payloads"
@@ -75,6 +76,25 @@ def test_a_payload_of_every_channel_is_replayed_to_its_api_calls(channel: str, t
     assert "api call" in result.output
 
 
+@pytest.mark.parametrize("how", ["by the option", "as configured"])
+def test_a_payload_of_the_cloud_api_is_replayed_whoever_carries_whatsapp_else(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cloud.json").write_bytes(cloud_kit.body(cloud_kit.change(cloud_kit.message(text={"body": "help"}))))
+    command = ["replay", str(tmp_path / "cloud.json"), "--channel", "whatsapp"]
+    if how == "as configured":
+        monkeypatch.setenv("FRONTDESK_WHATSAPP_MAIN_PROVIDER", "cloud")
+    else:
+        monkeypatch.setenv("FRONTDESK_WHATSAPP_MAIN_ACCOUNT_SID", "AC" + "1" * 32)
+        monkeypatch.setenv("FRONTDESK_WHATSAPP_MAIN_AUTH_TOKEN", "secret")
+        monkeypatch.setenv("FRONTDESK_WHATSAPP_MAIN_NUMBER", "whatsapp:+15550000000")
+        command += ["--provider", "cloud"]
+    result = CLI.invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert '"text": "help"' in result.output
+    assert '"messaging_product": "whatsapp"' in result.output
+
+
 def a_message(channel: str, folder: Path) -> Path:
     """Return a file with one direct message, of our own writing, in the platform's shape."""
     if channel == "web":
@@ -98,6 +118,8 @@ def test_a_payload_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
 def test_a_wrong_channel_or_file_is_told() -> None:
     assert "use one of" in CLI.invoke(app, ["replay", "x", "--channel", "fax"]).output
+    wrong = CLI.invoke(app, ["replay", "x", "--channel", "whatsapp", "--provider", "pigeon"])
+    assert "providers: twilio, cloud" in " ".join(wrong.output.replace("\u2502", "").split())
     assert "is no file" in CLI.invoke(app, ["replay", "/nowhere", "--channel", "slack"]).output
 
 
