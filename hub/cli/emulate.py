@@ -3,6 +3,7 @@
 import asyncio
 import shlex
 import signal
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -82,11 +83,11 @@ async def _emulate(port: int, host: str, hub: str, ledger: Path | None, scale: f
 
 
 def _accounts(settings: Settings) -> "Accounts":
-    """Take the first account of each channel in the configuration."""
+    """Take the first account of each channel in the configuration that is played."""
     from hub.emulate.platforms import Accounts
 
-    names = {plan.channel: plan.name for plan in reversed(settings.accounts) if plan.channel != "web"}
-    return Accounts(**names)
+    played = {field.name for field in fields(Accounts)}
+    return Accounts(**{plan.channel: plan.name for plan in reversed(settings.accounts) if plan.channel in played})
 
 
 def _exports(platforms: "Platforms", hub: str) -> str:

@@ -26,6 +26,14 @@ def source_files() -> list[Path]:
     return sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
 
 
+def example_files() -> list[Path]:
+    """Return every Python file of the examples' packages, which are no part of the three.
+
+    What those promise about their imports and files they show themselves, by the contract suite's `PackageContract`.
+    """
+    return sorted((PROJECT / "docs" / "examples").glob("*/frontdesk_*/*.py"))
+
+
 def module_name(path: Path) -> str:
     """Name the module of a source file."""
     parts = path.relative_to(PROJECT).with_suffix("").parts

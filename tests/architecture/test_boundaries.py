@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from channels.contract import MODULES, PURE_MODULES, QUALITY_KEYS, is_grade
-from tests.architecture.project import PACKAGES, channel_folders, module_name, pyproject, source_files
+from tests.architecture.project import PACKAGES, channel_folders, example_files, module_name, pyproject, source_files
 from tests.shared_files import PROJECT
 
 CHANNEL_FILES = ("README.md", "quality.yaml", *MODULES)
@@ -125,7 +125,7 @@ def test_every_account_says_how_to_switch_it_on() -> None:
         assert module.AccountSettings.model_config.get("extra") == "forbid", folder.name
 
 
-@pytest.mark.parametrize("path", source_files(), ids=lambda path: str(path.relative_to(PROJECT)))
+@pytest.mark.parametrize("path", [*source_files(), *example_files()], ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), "a module begins with a docstring"
 
@@ -139,7 +139,7 @@ def test_every_package_is_one() -> None:
 def test_nothing_in_the_environment_reaches_the_code_but_through_the_settings() -> None:
     readers = {
         module_name(path)
-        for path in source_files()
+        for path in [*source_files(), *example_files()]
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
     }
