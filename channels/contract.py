@@ -1,8 +1,9 @@
 """What every channel promises, as tests: the suite that ours pass, and that the author of an adapter imports.
 
 A subclass of `ChannelContract` gives payloads as its platform would send them, and a fixture `channel`; the rest is
-asked here, once. `WebhookContract` does the same for the way in over HTTP, `PackageContract` for the package's files.
-It needs pytest, pytest-asyncio and hypothesis; a serving hub never imports it. How to use it: docs/write-an-adapter.md.
+asked here, once. `WebhookContract` does the same for the way in over HTTP, `SendingContract` for the way out,
+`PackageContract` for the package's files. It needs pytest, pytest-asyncio and hypothesis; a serving hub never imports
+it. docs/write-an-adapter.md says how it is used and what each test proves.
 """
 
 import ast
@@ -23,14 +24,23 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.base import Acceptance, Channel, Gap, Resources
+from channels.base import CONTRACT, Acceptance, Channel, Gap, Resources
 from channels.http import READ_LIMIT_BYTES
 from channels.inbound import Inbound
-from core.errors import MalformedPayload, StoreUnavailable
+from core.errors import (
+    AccountRefused,
+    DeliveryError,
+    MalformedPayload,
+    RateLimited,
+    StoreUnavailable,
+    TemporaryFailure,
+    UnknownOutcome,
+)
 from core.events import EVENT_ADAPTER, ChoiceMade, DeliveryStatusChanged, Event, MessageReceived
+from core.ids import ConversationId, OutId
 from core.model import Json
 from core.ports import SentMessage
-from core.replies import ApiCall, Choice, Reply
+from core.replies import ApiCall, Choice, Receipt, Reply
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 """When everything arrives."""
@@ -281,6 +291,11 @@ class ChannelContract:
         )
         assert {call.kind for call in calls if call.role == "message"} == {"handoff_notice"}
 
+    def test_it_receives_under_its_own_name_only(self, channel: Channel) -> None:
+        """So that no channel hears what belongs to another, and numbers are counted for the right one."""
+        own = f"/{channel.name}/{channel.account}"
+        assert [route.path for route in channel.routes() if not f"{route.path}/".startswith(f"{own}/")] == []
+
     def test_rendering_twice_gives_the_same_bytes(self, channel: Channel) -> None:
         address = self.address(channel)
         first, again = (
@@ -359,6 +374,107 @@ class WebhookContract:
         assert (answer.status, hub.accepted) == (415, [])
 
 
+@dataclass
+class Platform:
+    """Plays a platform's API: answers every request in the same way, and keeps what it was asked."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hangs_up: bool = False
+    """It takes the request and ends the connection without a word."""
+    asked: list[bytes] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Serve on a free port of this machine; yields the address, without a trailing slash."""
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        async with TestServer(application) as server:
+            yield str(server.make_url("")).rstrip("/")
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.asked.append(await request.read())
+        if self.hangs_up and request.transport is not None:
+            request.transport.close()
+        headers = {"Content-Type": "application/json", **self.headers}
+        return web.Response(status=self.status, body=self.body, headers=headers)
+
+
+class SendingContract:
+    """Subclass this as `TestSending` where a send is one HTTP request."""
+
+    call: ClassVar[ApiCall]
+    """What `render` gives for a short text."""
+    taken: ClassVar[bytes]
+    """What the platform answers, with status 200, when it took that."""
+    provider_id: ClassVar[str]
+    """The id of the message in `taken`."""
+    too_fast: ClassVar[tuple[bytes, Mapping[str, str]]] = (b"{}", {"Retry-After": "7"})
+    """Body and headers of a 429 that asks for a pause of seven seconds."""
+    carries_our_name: ClassVar[bool] = True
+    """Whether the platform takes our id of the send along; where it can, a send in doubt can be proven."""
+
+    def channel_at(self, url: str) -> Channel:
+        """Build a channel whose platform is at this address."""
+        raise AssertionError("each channel gives its own")
+
+    async def sent_to(self, platform: Platform) -> Receipt:
+        """Send `call` to that platform."""
+        async with platform.listening() as url:
+            return await self._sent_to(url)
+
+    async def _sent_to(self, url: str) -> Receipt:
+        channel = self.channel_at(url)
+        try:
+            place = ConversationId(f"{channel.name}:{channel.account}:somebody")
+            return await channel.send(self.call, OutId("out0000000000001"), 1, place)
+        finally:
+            await channel.close()
+
+    async def test_a_send_that_is_taken_is_made_once_and_known_by_the_platforms_id(self) -> None:
+        platform = Platform(body=self.taken)
+        assert (await self.sent_to(platform)).provider_id == self.provider_id
+        assert len(platform.asked) == 1
+        assert (b"out0000000000001" in platform.asked[0]) is self.carries_our_name
+
+    async def test_a_refused_connection_means_certainly_not_sent(self) -> None:
+        async with Platform().listening() as url:
+            pass  # nobody listens there any more
+        with pytest.raises(TemporaryFailure):
+            await self._sent_to(url)
+
+    async def test_a_pause_that_is_asked_for_is_told_in_seconds(self) -> None:
+        body, headers = self.too_fast
+        with pytest.raises(RateLimited) as refused:
+            await self.sent_to(Platform(429, body, headers))
+        assert refused.value.retry_after_s == 7.0
+
+    async def test_refused_credentials_pause_the_account(self) -> None:
+        with pytest.raises(AccountRefused):
+            await self.sent_to(Platform(401, b"{}"))
+
+    @pytest.mark.parametrize(
+        "platform",
+        [Platform(500, b"{}"), Platform(502, b"<html>"), Platform(200, b"<html>"), Platform(hangs_up=True)],
+        ids=["500", "502", "a success that cannot be read", "no answer"],
+    )
+    async def test_what_may_have_been_sent_is_in_doubt_and_not_made_again_in_here(self, platform: Platform) -> None:
+        """Two equal messages are worse than one that a person looks at."""
+        asked = Platform(platform.status, platform.body, hangs_up=platform.hangs_up)
+        with pytest.raises(UnknownOutcome):
+            await self.sent_to(asked)
+        assert len(asked.asked) == 1
+
+    async def test_a_redirect_is_not_followed(self) -> None:
+        """F050: credentials would go to whoever it names."""
+        async with Platform(body=self.taken).listening() as elsewhere:
+            platform = Platform(302, b"", {"Location": elsewhere})
+            with pytest.raises(DeliveryError):
+                await self.sent_to(platform)
+        assert len(platform.asked) == 1
+
+
 class PackageContract:
     """Subclass this as `TestPackage`: the files of an adapter, and what it promises about itself."""
 
@@ -384,6 +500,7 @@ class PackageContract:
 
     def test_its_account_says_how_to_switch_it_on_and_takes_nothing_it_does_not_know(self) -> None:
         account = importlib.import_module(f"{self.package}.account")
+        assert account.CONTRACT == CONTRACT
         assert account.SWITCH_ON.strip()
         assert account.AccountSettings.model_config.get("frozen")
         assert account.AccountSettings.model_config.get("extra") == "forbid"

@@ -2,11 +2,14 @@
 
 import json
 
-from channels.contract import ChannelContract, PackageContract, WebhookContract
+from channels.base import Channel
+from channels.contract import ChannelContract, HubAround, PackageContract, SendingContract, WebhookContract
 from channels.inbound import Inbound
+from core.ids import AccountName
 from core.replies import ApiCall
-from messenger_samples import SECRET, batch, body, echo, happening, message, posted
+from messenger_samples import MIRA, SECRET, batch, body, echo, happening, message, posted, settings
 
+from frontdesk_messenger.channel import build
 from frontdesk_messenger.verify import SIGNATURE_HEADER, signature_of
 
 
@@ -38,6 +41,19 @@ class TestWebhook(WebhookContract):
 
     def signed(self, body: bytes) -> dict[str, str]:
         return {SIGNATURE_HEADER: signature_of(SECRET.encode(), body), "Content-Type": "application/json"}
+
+
+class TestSending(SendingContract):
+    call = ApiCall(
+        method="messages",
+        params={"recipient": {"id": MIRA}, "messaging_type": "RESPONSE", "message": {"text": "Hello"}},
+        bucket=MIRA,
+    )
+    taken = json.dumps({"recipient_id": MIRA, "message_id": "m_sent"}).encode()
+    provider_id = "m_sent"
+
+    def channel_at(self, url: str) -> Channel:
+        return build(AccountName("shop"), settings(api_url=url), HubAround().resources())
 
 
 class TestPackage(PackageContract):
