@@ -5,7 +5,7 @@ import sys
 import typer
 
 from core.errors import ConfigError, StoreUnavailable
-from hub.cli import chat, check, dead_letters, doctor, emulate, holds, replay, schema, serve, spool
+from hub.cli import channel, chat, check, dead_letters, doctor, emulate, holds, replay, schema, serve, spool
 
 app = typer.Typer(
     help="One support bot behind every channel.",
@@ -20,6 +20,7 @@ app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(schema.schema)
 app.command()(emulate.emulate)
+app.add_typer(channel.app, name="channel")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(holds.app, name="holds")
 app.add_typer(spool.app, name="spool")

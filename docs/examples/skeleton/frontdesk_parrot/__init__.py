@@ -1,0 +1,1 @@
+"""Parrot as a channel of Frontdesk."""
