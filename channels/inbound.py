@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from channels.cuts import Measure, utf8_bytes, utf16_units
 from core.ids import AccountName, ChannelName
 from core.model import Model
 from core.outbox import UnknownSends
@@ -55,14 +56,36 @@ class CatchUp(Model):
     """Conversations are asked for one by one, and only those in which something was done lately."""
 
 
+TextUnit = Literal["code_points", "utf16_units", "bytes"]
+MEASURES: Mapping[TextUnit, Measure] = {"code_points": len, "utf16_units": utf16_units, "bytes": utf8_bytes}
+
+
 class Capabilities(Model):
-    """What an account can carry, in the platform's own units. Rendering reads it."""
+    """What an account can carry, in the platform's own units. Rendering reads it; limits are of one message."""
 
     max_text: int
-    text_unit: Literal["code_points", "utf16_units", "bytes"] = "code_points"
+    """Of the words that people are shown; what is longer becomes several messages."""
+    text_unit: TextUnit = "code_points"
+    """What `max_text` and every other limit but those on tokens and subjects count."""
+    text_counted: Literal["as_sent", "after_entities"] = "as_sent"
+    """`after_entities`: tags and escapes are read first, and only what is shown counts (T12)."""
+    max_text_over_choices: int | None = None
+    """Where fewer words may stand over buttons or a list; None: as many as anywhere."""
+    max_section: int | None = None
+    """Of one section, where a message is made of several."""
+    max_sections: int | None = None
+    max_fallback: int | None = None
+    """Of the words that stand in for sections where those cannot be shown: notifications, screen readers."""
+    max_subject: int | None = None
+    """Code points of a subject; None: messages have none."""
     max_buttons: int = 0
     """Buttons under one message; 0 means that choices become a numbered list."""
     max_button_label: int = 0
+    max_options: int = 0
+    """Entries of a list to pick from, where more choices than buttons become one; 0: there is no such list."""
+    max_option_label: int = 0
+    max_token_bytes: int | None = None
+    """Of what a button or option carries and gives back; None: nothing carries it."""
     threads: bool = False
     edits: bool = False
     typing: bool = False
@@ -76,3 +99,11 @@ class Capabilities(Model):
     """How fast it takes messages for one bucket, by how the bucket's name begins; every entry that fits counts."""
     catch_up: CatchUp | None = None
     """None: there is nothing to ask; the sender comes again until we have taken it."""
+
+    def measure(self, text: str) -> int:
+        r"""Count a text in the platform's units.
+
+        >>> Capabilities(max_text=9, text_unit="utf16_units", unknown_sends="provable").measure("\U0001f600")
+        2
+        """
+        return MEASURES[self.text_unit](text)

@@ -5,18 +5,13 @@ not show a whole label, and where there is no text for buttons to stand under. S
 """
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from channels.cuts import Measure, is_between_characters
 from core.ports import Escape
 from core.replies import Choice
 
-Measure = Callable[[str], int]
-"""Counts a text in a platform's own units."""
-
 ELLIPSIS = "\u2026"
-JOINER = "\u200d"
-EXTENDING = frozenset("\u200c\u200d\ufe0e\ufe0f") | {chr(tone) for tone in range(0x1F3FB, 0x1F400)}
-"""What belongs to the character before it: joiners, variation selectors, skin tones."""
 
 
 def one_line(label: str) -> str:
@@ -64,12 +59,6 @@ def _short(label: str, limit: int, measure: Measure) -> str:
     if measure(label) <= limit:
         return label.rstrip()
     end = limit - 1
-    while end > 0 and (measure(label[:end]) > limit - 1 or _continues(label, end)):
+    while end > 0 and (measure(label[:end]) > limit - 1 or not is_between_characters(label, end)):
         end -= 1
     return label[:end].rstrip() + ELLIPSIS
-
-
-def _continues(label: str, at: int) -> bool:
-    """Tell whether a cut would take a visible character apart."""
-    after = label[at]
-    return label[at - 1] == JOINER or after in EXTENDING or unicodedata.category(after).startswith("M")

@@ -23,17 +23,12 @@ from core.ids import AccountName, ChannelName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
 
-CAPABILITIES = Capabilities(
-    max_text=writing.MAX_TEXT_CHARS, threads=True, unknown_sends="idempotent", counts_answers=True
-)
-"""A mail that is sent twice has the same Message-ID: at-least-once, as mail servers do (SEMANTICS section 2)."""
-
 
 class EmailChannel:
     """Receives by IMAP, SMTP or LMTP; answers by SMTP."""
 
     name = ChannelName("email")
-    capabilities: Capabilities = CAPABILITIES
+    capabilities: Capabilities = writing.CAPABILITIES
     escapes: Mapping[str, Escape] = writing.ESCAPES
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
@@ -58,7 +53,7 @@ class EmailChannel:
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Give a reply the shape of one mail."""
-        return writing.render(reply, words, address)
+        return writing.render(reply, words, address, self.capabilities)
 
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Send one mail; see `client.SmtpClient.send`."""

@@ -3,10 +3,15 @@
 import html
 from collections.abc import Mapping
 
+from channels.cuts import split_plain, whole_characters
 from channels.email.mime import clean_block, clean_line
-from core.events import Address
+from channels.files import has_address, linked
+from channels.inbound import Capabilities
+from channels.menus import ELLIPSIS, numbered
+from core.events import Address, Attachment
+from core.model import Json
 from core.ports import Escape, Words
-from core.replies import ApiCall, Choice, Reply
+from core.replies import ApiCall, Reply
 
 METHOD = "smtp.send"
 MAX_TEXT_CHARS = 100_000
@@ -24,38 +29,70 @@ ESCAPES: Mapping[str, Escape] = {"text": clean_block, "html": escape_html, "subj
 """Block name to escape."""
 
 
-def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
-    """Give a reply the shape of one mail; no mail where the address has no "to" (machines, requests for silence)."""
+CAPABILITIES = Capabilities(
+    max_text=MAX_TEXT_CHARS,
+    max_subject=MAX_SUBJECT_CHARS,
+    threads=True,
+    unknown_sends="idempotent",
+    counts_answers=True,
+)
+"""A mail that is sent twice has the same Message-ID: at-least-once, as mail servers do (SEMANTICS section 2)."""
+
+
+def render(reply: Reply, words: Words, address: Address, limits: Capabilities = CAPABILITIES) -> tuple[ApiCall, ...]:
+    """Give a reply the shape of one mail; no mail where the address has no "to" (machines, requests for silence).
+
+    Words that are too long for one mail become several of plain text, the choices under the last.
+    """
     if not address.get("to"):
         return ()
-    params = {
+    params: dict[str, Json] = {
         "from": address["from"],
         "to": address["to"],
-        "subject": _subject(words, address),
-        "text": _text(words, reply.choices),
+        "subject": _subject(words, address, limits.max_subject),
         "in_reply_to": address.get("in_reply_to", ""),
         "references": address.get("references", ""),
         "root16": address["root16"],
     }
-    if words.has("html"):
-        params["html"] = _html(words, reply.choices)
-    return (ApiCall(method=METHOD, params={**params}, bucket=address["to"].lower(), kind=reply.kind),)
+    text = _text(words, reply)
+    parts = (text,) if len(text) <= limits.max_text else split_plain(text, limits.max_text)
+    page: dict[str, Json] = {"html": _html(words, reply)} if words.has("html") and len(parts) == 1 else {}
+    bucket = address["to"].lower()
+    return tuple(
+        ApiCall(method=METHOD, params={**params, "text": part, **page}, bucket=bucket, kind=reply.kind)
+        for part in parts
+    )
 
 
-def _subject(words: Words, address: Address) -> str:
+def _subject(words: Words, address: Address, longest: int | None) -> str:
     if words.has("subject"):
-        return clean_line(words.block("subject"))[:MAX_SUBJECT_CHARS]
+        return _short(clean_line(words.block("subject")), longest)
     subject = clean_line(address.get("subject", ""))
     if not subject.lower().startswith(REPLY_PREFIX.strip().lower()):
         subject = REPLY_PREFIX + subject
-    return subject[:MAX_SUBJECT_CHARS].strip()
+    return _short(subject, longest)
 
 
-def _text(words: Words, choices: tuple[Choice, ...]) -> str:
-    numbered = "\n".join(f"{number}. {clean_line(choice.label)}" for number, choice in enumerate(choices, start=1))
-    return "\n\n".join(part for part in (clean_block(words.block("text")).strip("\n"), numbered) if part)
+def _short(subject: str, longest: int | None) -> str:
+    """Keep what fits and say by an ellipsis that there was more."""
+    if longest is None or len(subject) <= longest:
+        return subject.strip()
+    return subject[: whole_characters(subject, longest - 1)].strip() + ELLIPSIS
 
 
-def _html(words: Words, choices: tuple[Choice, ...]) -> str:
-    items = "".join(f"<li>{escape_html(clean_line(choice.label))}</li>" for choice in choices)
-    return clean_block(words.block("html")) + (f"<ol>{items}</ol>" if items else "")
+def _text(words: Words, reply: Reply) -> str:
+    said = clean_block(words.block("text")).strip("\n")
+    return "\n\n".join(
+        part for part in (said, linked(reply.attachments, clean_line), numbered(reply.choices, clean_line)) if part
+    )
+
+
+def _html(words: Words, reply: Reply) -> str:
+    files = "".join(f"<p>{_link(file)}</p>" for file in reply.attachments if has_address(file))
+    items = "".join(f"<li>{escape_html(clean_line(choice.label))}</li>" for choice in reply.choices)
+    return clean_block(words.block("html")) + files + (f"<ol>{items}</ol>" if items else "")
+
+
+def _link(file: Attachment) -> str:
+    name = clean_line(file.name or file.reference)
+    return f'<a href="{escape_html(clean_line(file.reference))}">{escape_html(name)}</a>'

@@ -31,15 +31,7 @@ class SlackChannel:
 
     name = ChannelName("slack")
     escapes: Mapping[str, Escape] = render.ESCAPES
-    capabilities = Capabilities(
-        max_text=render.MAX_ALL_BLOCKS,  # `text` may be longer, but people are shown the blocks
-        max_buttons=render.MAX_BUTTONS,
-        max_button_label=render.MAX_LABEL,
-        threads=True,
-        edits=True,
-        unknown_sends="provable",
-        bucket_paces={"": render.CHANNEL_PACE},
-    )
+    capabilities: Capabilities = render.CAPABILITIES
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
@@ -77,7 +69,7 @@ class SlackChannel:
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Give a reply its shape as `chat.postMessage` calls."""
-        return render.render(reply, words, address)
+        return render.render(reply, words, address, self.capabilities)
 
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Make one api call once.

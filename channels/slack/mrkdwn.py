@@ -6,18 +6,15 @@ brackets is an entity.
 
 import json
 import re
-import unicodedata
+
+from channels.cuts import CODE, EMPHASIS, LINK, kept_whole, out_of, whole_characters
 
 ENTITY = re.compile(r"<([^<>]*)>")
 SCHEMES_NOT_SHOWN = ("mailto:", "tel:")
 BREAKS = (re.compile(r"\n\n+"), re.compile(r"\n"), re.compile(r"(?<=[.!?;:])[ \t]+"), re.compile(r"[ \t]+"))
 """Where a long text may be cut, best first: after a paragraph, a line, a sentence, a word."""
-ATOM = re.compile(r"&(?:amp|lt|gt);|<[^<>\n]*>")
-"""What a cut must not go through: an escape, a link."""
-JOINERS = frozenset("\u200d\ufe0e\ufe0f\u20e3")
-SKIN_TONES = range(0x1F3FB, 0x1F400)
-MAX_CLUSTER = 64
-"""Code points that one visible character may reasonably take; beyond it a cut is made anyway."""
+WHOLE = re.compile(f"{CODE}|<[^<>\\n]*>|&(?:amp|lt|gt);|{LINK}|{EMPHASIS}")
+"""What a cut must not go through: code, a link or mention, an escape, a formatted run."""
 
 
 def escape_mrkdwn(text: str) -> str:
@@ -88,7 +85,7 @@ def split_mrkdwn(text: str, max_chars: int) -> list[str]:
     """Cut a long text into pieces of at most `max_chars` code points; joined, the pieces are the text again.
 
     Cuts after a paragraph, line, sentence or word where one ends in the second half of the piece, and never inside an
-    escape, a link or a visible character.
+    escape, a link, code, a formatted run or a visible character, unless that fills a piece alone.
 
     >>> split_mrkdwn("one two. three four", 10)
     ['one two. ', 'three four']
@@ -102,35 +99,10 @@ def split_mrkdwn(text: str, max_chars: int) -> list[str]:
 
 
 def _cut(text: str, max_chars: int) -> int:
+    spans = kept_whole(WHOLE, text, max_chars)
     for pattern in BREAKS:
         ends = [found.end() for found in pattern.finditer(text, max_chars // 2, max_chars)]
         for end in reversed(ends):
-            if _outside_atoms(text, end, max_chars) == end:
+            if out_of(spans, end) == end:
                 return end
-    return _outside_clusters(text, _outside_atoms(text, max_chars, max_chars))
-
-
-def _outside_atoms(text: str, cut: int, max_chars: int) -> int:
-    """Move a cut before the escape or link that it would go through, unless that one fills the piece alone."""
-    for atom in ATOM.finditer(text, max(0, cut - max_chars), min(len(text), cut + max_chars)):
-        if atom.start() < cut < atom.end():
-            return atom.start() or cut
-    return cut
-
-
-def _outside_clusters(text: str, cut: int) -> int:
-    for place in range(cut, max(0, cut - MAX_CLUSTER), -1):
-        if not _joined(text[place - 1], text[place]):
-            return place
-    return cut
-
-
-def _joined(before: str, after: str) -> bool:
-    """Tell whether two neighbours belong to one visible character."""
-    return (
-        before == "\u200d"
-        or after in JOINERS
-        or ord(after) in SKIN_TONES
-        or unicodedata.combining(after) != 0
-        or (before == "\r" and after == "\n")
-    )
+    return whole_characters(text, out_of(spans, max_chars))

@@ -31,17 +31,7 @@ class TelegramChannel:
 
     name = CHANNEL
     escapes: Mapping[str, Escape] = shape.ESCAPES
-    capabilities = Capabilities(
-        max_text=shape.MAX_TEXT_UTF16_UNITS,
-        text_unit="utf16_units",
-        max_buttons=shape.MAX_BUTTONS,
-        max_button_label=shape.MAX_LABEL_UNITS,
-        threads=True,
-        unknown_sends="unprovable",
-        pace=shape.BOT_PACE,
-        bucket_paces={"": shape.CHAT_PACE, shape.GROUP_PREFIX: shape.GROUP_PACE},
-        catch_up=CATCH_UP,
-    )
+    capabilities: Capabilities = shape.CAPABILITIES.model_copy(update={"catch_up": CATCH_UP})
 
     def __init__(
         self, account: AccountName, settings: AccountSettings, resources: Resources, client: TelegramClient
@@ -64,7 +54,7 @@ class TelegramChannel:
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Shape a reply as Bot API calls."""
-        return shape.render(reply, words, address)
+        return shape.render(reply, words, address, self.capabilities)
 
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Send one call; the Bot API has no field that would carry `out_id`."""

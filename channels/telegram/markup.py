@@ -6,9 +6,10 @@ a message by a stray `<` or an unclosed tag (T13).
 
 import html
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from channels.cuts import LINKS, Span, utf16_units, whole_characters
 
 TAGS = frozenset(
     "b strong i em u ins s strike del code pre a tg-spoiler span blockquote tg-emoji".split()  # noqa: SIM905  shorter
@@ -18,10 +19,6 @@ ASTRAL = 0xFFFF
 """Code points above it take two UTF-16 units."""
 SENTENCE_END = re.compile(r"[.!?\u2026][\"')\u00bb\u201d]?(?=\s)")
 WHITESPACE = re.compile(r"\s")
-JOINERS = frozenset("\u200d\ufe0e\ufe0f") | {chr(tone) for tone in range(0x1F3FB, 0x1F400)}
-"""Zero-width joiner, variation selectors and skin tones belong to the character before them."""
-MAX_CLUSTER = 32
-"""Code points that are looked at to keep one visible character whole; longer ones are stacked on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +45,6 @@ def escape_html(text: str) -> str:
     '&lt;a href=&quot;x&quot;&gt;&amp;'
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-
-
-def utf16_units(text: str) -> int:
-    r"""Count as Telegram does (T12).
-
-    >>> utf16_units("a\U0001f600")
-    3
-    """
-    return sum(2 if ord(character) > ASTRAL else 1 for character in text)
 
 
 def parse(markup: str) -> tuple[Run, ...]:
@@ -112,15 +100,33 @@ def _change(old: tuple[Tag, ...], new: tuple[Tag, ...]) -> Iterator[str]:
 def split_html(markup: str, max_utf16_units: int) -> tuple[str, ...]:
     """Cut HTML into parts of at most that many UTF-16 units after parsing (T12, T14), each balanced by itself.
 
-    Cuts at a paragraph, else a line, a sentence, a word, else between two visible characters. Only whitespace at a
-    cut is dropped; tags that are open there are closed and opened again.
+    Cuts at a paragraph, else a line, a sentence, a word, else between two visible characters, and not inside an entity
+    or a link that one part can hold: only in longer ones, whose tags are closed there and opened again. Only whitespace
+    at a cut is dropped.
 
     >>> split_html("<b>one two</b>", 4)
     ('<b>one</b>', '<b>two</b>')
     """
     runs = parse(markup)
     plain = "".join(run.text for run in runs)
-    return tuple(to_html(_slice(runs, start, end)) for start, end in _spans(plain, max_utf16_units))
+    spans = _kept_whole(runs, plain, max_utf16_units)
+    return tuple(to_html(_slice(runs, start, end)) for start, end in _spans(plain, spans, max_utf16_units))
+
+
+def _kept_whole(runs: tuple[Run, ...], plain: str, max_units: int) -> list[Span]:
+    """Return what stands inside one tag, or is a bare link, and fits a part; the outermost come first."""
+    inside: dict[Tag, Span] = {}
+    offset = 0
+    for run in runs:
+        end = offset + len(run.text)
+        inside |= {tag: (inside.get(tag, (offset, end))[0], end) for tag in run.tags}
+        offset = end
+    spans = [*inside.values(), *(found.span() for found in LINKS.finditer(plain))]
+    return sorted((span for span in spans if utf16_units(plain[slice(*span)]) <= max_units), key=_outermost_first)
+
+
+def _outermost_first(span: Span) -> tuple[int, int]:
+    return span[0], -span[1]
 
 
 def _slice(runs: tuple[Run, ...], start: int, end: int) -> tuple[Run, ...]:
@@ -135,15 +141,21 @@ def _slice(runs: tuple[Run, ...], start: int, end: int) -> tuple[Run, ...]:
     return tuple(sliced)
 
 
-def _spans(plain: str, max_units: int) -> Iterator[tuple[int, int]]:
+def _spans(plain: str, whole: Sequence[Span], max_units: int) -> Iterator[Span]:
     """Yield start and end of each part, without the whitespace around it."""
     start = _skip_space(plain, 0)
     while start < len(plain):
-        end = _furthest(plain, start, max_units)
+        end = furthest = _furthest(plain, start, max_units)
         if end < len(plain):
-            end = _seam(plain, start, end)
+            end = min(_outside(whole, start, _seam(plain, start, end)), furthest)
         yield start, start + len(plain[start:end].rstrip())
         start = _skip_space(plain, end)
+
+
+def _outside(whole: Sequence[Span], start: int, cut: int) -> int:
+    """Move a cut before the outermost span that it would go through, or behind one with which the part begins."""
+    spans = ((first, last) for first, last in whole if first < cut < last)
+    return next((first if first > start else last for first, last in spans), cut)
 
 
 def _skip_space(plain: str, start: int) -> int:
@@ -170,16 +182,4 @@ def _seam(plain: str, start: int, end: int) -> int:
     if ends and ends[-1] <= end:
         return ends[-1]
     spaces = [found.start() for found in WHITESPACE.finditer(plain, start + 1, end + 1)]
-    return spaces[-1] if spaces else _whole_character(plain, start, end)
-
-
-def _whole_character(plain: str, start: int, end: int) -> int:
-    """Move a cut back so that it does not take a visible character apart (F055)."""
-    for cut in range(end, max(start, end - MAX_CLUSTER), -1):
-        if not _joined(plain[cut - 1], plain[cut]):
-            return cut
-    return end
-
-
-def _joined(before: str, after: str) -> bool:
-    return before == "\u200d" or after in JOINERS or unicodedata.category(after) in ("Mn", "Me")
+    return spaces[-1] if spaces else whole_characters(plain, end, start)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from channels.inbound import Pace
+from channels.inbound import Capabilities, Pace
 from channels.menus import fits, is_blank, numbered, one_line, short_labels
-from channels.telegram.markup import escape_html, split_html, utf16_units
+from channels.telegram.markup import escape_html, split_html
 from core.events import Address, Attachment
 from core.model import Json
 from core.ports import Escape, Words
@@ -34,6 +34,19 @@ GROUP_PACE = Pace(per_s=15 / 60, burst=5)
 CALLBACKS_BUCKET = "callbacks"
 """Answering a press is no message, so the chat's limit of one message a second (T22) does not count it."""
 
+CAPABILITIES = Capabilities(
+    max_text=MAX_TEXT_UTF16_UNITS,
+    text_unit="utf16_units",
+    text_counted="after_entities",
+    max_buttons=MAX_BUTTONS,
+    max_button_label=MAX_LABEL_UNITS,
+    max_token_bytes=MAX_CALLBACK_BYTES,
+    threads=True,
+    unknown_sends="unprovable",
+    pace=BOT_PACE,
+    bucket_paces={"": CHAT_PACE, GROUP_PREFIX: GROUP_PACE},
+)
+
 FILE_METHODS: Mapping[str, tuple[str, str]] = {
     "image": ("sendPhoto", "photo"),
     "audio": ("sendAudio", "audio"),
@@ -44,9 +57,9 @@ FILE_METHODS: Mapping[str, tuple[str, str]] = {
 """Kind of an attachment to the method and its parameter; all others are documents."""
 
 
-def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+def render(reply: Reply, words: Words, address: Address, limits: Capabilities = CAPABILITIES) -> tuple[ApiCall, ...]:
     """Shape a reply: the press is answered first, then come files, then the words; buttons under the last part."""
-    return (*_press_answered(reply, address), *_files(reply, address), *_messages(reply, words, address))
+    return (*_press_answered(reply, address), *_files(reply, address), *_messages(reply, words, address, limits))
 
 
 def _press_answered(reply: Reply, address: Address) -> tuple[ApiCall, ...]:
@@ -73,20 +86,20 @@ def _file(attachment: Attachment, reply: Reply, address: Address) -> ApiCall:
     return _call(method, {parameter: attachment.reference}, reply, address)
 
 
-def _messages(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+def _messages(reply: Reply, words: Words, address: Address, limits: Capabilities) -> tuple[ApiCall, ...]:
     text = words.block("text")
-    has_buttons = 0 < len(reply.choices) <= MAX_BUTTONS
-    is_listed = not has_buttons or is_blank(text) or not fits(reply.choices, MAX_LABEL_UNITS, utf16_units)
+    has_buttons = 0 < len(reply.choices) <= limits.max_buttons
+    is_listed = not has_buttons or is_blank(text) or not fits(reply.choices, limits.max_button_label, limits.measure)
     if reply.choices and is_listed:
         text = f"{text}\n\n{numbered(reply.choices, escape_html)}"
-    parts = split_html(text, MAX_TEXT_UTF16_UNITS)
+    parts = split_html(text, limits.max_text)
     return tuple(
         _message(
             part,
             reply,
             address,
             first=position == 0,
-            keyboard=_keyboard(reply.choices, is_listed=is_listed)
+            keyboard=_keyboard(reply.choices, limits, is_listed=is_listed)
             if has_buttons and position == len(parts) - 1
             else None,
         )
@@ -110,15 +123,15 @@ def _call(method: str, params: dict[str, Json], reply: Reply, address: Address) 
     return ApiCall(method=method, params=place | params, bucket=address["chat_id"], kind=reply.kind)
 
 
-def _keyboard(choices: tuple[Choice, ...], *, is_listed: bool) -> list[Json]:
+def _keyboard(choices: tuple[Choice, ...], limits: Capabilities, *, is_listed: bool) -> list[Json]:
     """Lay buttons out in rows of two where both labels are short, else of one; a list in the text has the numbers."""
     whole = [one_line(choice.label) for choice in choices]
-    labels = short_labels(choices, MAX_LABEL_UNITS, utf16_units) if is_listed else whole
+    labels = short_labels(choices, limits.max_button_label, limits.measure) if is_listed else whole
     rows: list[Json] = []
     waiting: list[Json] = []
     for choice, label in zip(choices, labels, strict=True):
         button: Json = {"text": label, "callback_data": choice.token}
-        if utf16_units(label) > PAIRED_LABEL_UNITS:
+        if limits.measure(label) > PAIRED_LABEL_UNITS:
             rows += [waiting, [button]] if waiting else [[button]]
             waiting = []
         elif waiting:

@@ -16,7 +16,7 @@ from channels.web.journal import Journal
 from channels.web.normalize import CHANNEL, identify, normalize
 from channels.web.pages import Pages
 from channels.web.readers import Readers
-from channels.web.render import ESCAPES, MAX_BUTTONS, MAX_LABEL, MAX_TEXT, render
+from channels.web.render import CAPABILITIES, ESCAPES, render
 from channels.web.sockets import Sockets
 from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId, account_key
@@ -29,12 +29,7 @@ class WebChannel:
 
     name: ChannelName = CHANNEL
     escapes: Mapping[str, Escape] = ESCAPES
-    capabilities = Capabilities(
-        max_text=MAX_TEXT,
-        max_buttons=MAX_BUTTONS,
-        max_button_label=MAX_LABEL,
-        unknown_sends="idempotent",
-    )
+    capabilities: Capabilities = CAPABILITIES
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
@@ -57,7 +52,7 @@ class WebChannel:
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Give a reply its shape."""
-        return render(reply, words, address)
+        return render(reply, words, address, self.capabilities)
 
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Leave a message in the mailbox."""

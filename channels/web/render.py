@@ -3,6 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from channels.cuts import split_plain
+from channels.files import linked
+from channels.inbound import Capabilities
 from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from core.events import Address
 from core.model import Json
@@ -16,8 +19,6 @@ MAX_BUTTONS = 20
 """Our own choice: more become a numbered list, which reads better than a wall of buttons."""
 MAX_LABEL = 200
 """Our own choice: more is no button; the whole label stands in a numbered list then."""
-BREAKS = ("\n\n", "\n", ". ", "! ", "? ", " ")
-"""Where a long text is cut, best first."""
 
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters but tab and line feed, and those that turn the direction of writing around: with them a text can
@@ -34,12 +35,19 @@ def plain(text: str) -> str:
 
 
 ESCAPES: Mapping[str, Escape] = {"text": plain}
+CAPABILITIES = Capabilities(
+    max_text=MAX_TEXT,
+    max_buttons=MAX_BUTTONS,
+    max_button_label=MAX_LABEL,
+    unknown_sends="idempotent",
+)
 
 
-def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+def render(reply: Reply, words: Words, address: Address, limits: Capabilities = CAPABILITIES) -> tuple[ApiCall, ...]:
     """Give a reply its shape; a text over `MAX_TEXT` becomes several messages, with the choices under the last."""
-    buttons, text = _with_choices(reply.choices, words.block("text").strip())
-    parts = split_text(text, MAX_TEXT)
+    said = "\n\n".join(part for part in (words.block("text").strip(), linked(reply.attachments, plain)) if part)
+    buttons, text = _with_choices(reply.choices, said, limits)
+    parts = split_text(text, limits.max_text)
     return tuple(
         ApiCall(
             method=DELIVER,
@@ -51,40 +59,28 @@ def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
     )
 
 
-def _with_choices(choices: Sequence[Choice], text: str) -> tuple[list[Json], str]:
+def _with_choices(choices: Sequence[Choice], text: str, limits: Capabilities) -> tuple[list[Json], str]:
     """Return the buttons and the text; what buttons cannot show becomes a numbered list in the text."""
     if not choices:
         return [], text
-    is_listed = len(choices) > MAX_BUTTONS or is_blank(text) or not fits(choices, MAX_LABEL)
+    longest, is_too_many = limits.max_button_label, len(choices) > limits.max_buttons
+    is_listed = is_too_many or is_blank(text) or not fits(choices, longest)
     if is_listed:
         text = f"{text}\n\n{numbered(choices, plain)}".strip()
-    if len(choices) > MAX_BUTTONS:
+    if is_too_many:
         return [], text
-    labels = short_labels(choices, MAX_LABEL) if is_listed else [one_line(choice.label) for choice in choices]
+    labels = short_labels(choices, longest) if is_listed else [one_line(choice.label) for choice in choices]
     labels = [plain(label) for label in labels]
     return [{"token": choice.token, "label": label} for choice, label in zip(choices, labels, strict=True)], text
 
 
-def split_text(text: str, limit: int) -> list[str]:
+def split_text(text: str, limit: int) -> tuple[str, ...]:
     """Cut a text into parts of at most `limit` code points: at a paragraph, line, sentence or word if there is one.
 
     >>> split_text("One day. Two days. Three", 20)
-    ['One day. Two days.', 'Three']
+    ('One day. Two days.', 'Three')
     """
-    parts = []
-    while len(text) > limit:
-        cut = _cut(text, limit)
-        parts.append(text[:cut].rstrip())
-        text = text[cut:].lstrip()
-    return [part for part in (*parts, text) if part] or [""]
-
-
-def _cut(text: str, limit: int) -> int:
-    """Return where the first part ends: the best kind of break in its second half."""
-    for mark in BREAKS:
-        if (at := text.rfind(mark, limit // 2, limit)) >= 0:
-            return at + len(mark)
-    return limit
+    return split_plain(text, limit) or ("",)
 
 
 def message_body(call: ApiCall) -> dict[str, Json]:

@@ -10,7 +10,7 @@ from channels.http import headers_of, read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
 from channels.whatsapp import normalize, render
-from channels.whatsapp.account import WHATSAPP_PREFIX, AccountSettings
+from channels.whatsapp.account import AccountSettings
 from channels.whatsapp.client import TwilioClient
 from channels.whatsapp.cloud.account import CloudSettings
 from channels.whatsapp.cloud.channel import CloudChannel
@@ -35,13 +35,7 @@ class WhatsAppChannel:
     """One Twilio sender."""
 
     name = NAME
-    capabilities = Capabilities(
-        max_text=render.MAX_TEXT,
-        text_unit="utf16_units",
-        unknown_sends="provable",
-        pace=render.SENDER_PACE,
-        bucket_paces={WHATSAPP_PREFIX: render.PAIR_PACE},
-    )
+    capabilities: Capabilities = render.CAPABILITIES
     escapes: Mapping[str, Escape] = render.ESCAPES
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
@@ -68,7 +62,12 @@ class WhatsAppChannel:
         """Write texts of at most 1600 characters, choices as a numbered list."""
         settings = self._settings
         return render.render(
-            reply, words, address, number=settings.number, messaging_service_sid=settings.messaging_service_sid
+            reply,
+            words,
+            address,
+            self.capabilities,
+            number=settings.number,
+            messaging_service_sid=settings.messaging_service_sid,
         )
 
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:

@@ -29,15 +29,7 @@ class CloudChannel:
     """One phone number of the Cloud API."""
 
     name = normalize.NAME
-    capabilities = Capabilities(
-        max_text=render.MAX_TEXT,
-        text_unit="utf16_units",
-        max_buttons=render.MAX_ROWS,
-        max_button_label=render.MAX_BUTTON_TITLE,
-        unknown_sends="unprovable",
-        pace=words_of_the_channel.SENDER_PACE,
-        bucket_paces={render.BUCKET: words_of_the_channel.PAIR_PACE},
-    )
+    capabilities: Capabilities = render.CAPABILITIES
     escapes: Mapping[str, Escape] = words_of_the_channel.ESCAPES
 
     def __init__(self, account: AccountName, settings: CloudSettings, resources: Resources) -> None:
@@ -59,7 +51,7 @@ class CloudChannel:
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Write texts of at most 4096 characters, choices as buttons or a list."""
-        return render.render(reply, words, address)
+        return render.render(reply, words, address, self.capabilities)
 
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Send one message; out id and thread travel with it and come back in its statuses."""

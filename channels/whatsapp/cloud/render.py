@@ -7,9 +7,10 @@ Source: developers.facebook.com/docs/whatsapp/cloud-api/reference/messages and .
 
 from collections.abc import Sequence
 
+from channels.inbound import Capabilities
 from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from channels.payload import clean_text
-from channels.whatsapp.render import escape_text, split_text, utf16_units
+from channels.whatsapp.render import PAIR_PACE, SENDER_PACE, escape_text, split_text, words_and_links
 from core.events import Address
 from core.model import Json
 from core.ports import Words
@@ -25,52 +26,75 @@ MAX_BUTTON_TITLE = 20
 MAX_ROWS = 10
 """Of a list, over all its sections."""
 MAX_ROW_TITLE = 24
+MAX_ID = 200
+"""Characters of what a row carries; of what a button carries 256."""
 BUCKET = "whatsapp:"
 """Before the recipient: the name that the pace for one person goes by."""
 
+CAPABILITIES = Capabilities(
+    max_text=MAX_TEXT,
+    text_unit="utf16_units",
+    max_text_over_choices=MAX_INTERACTIVE,
+    max_buttons=MAX_BUTTONS,
+    max_button_label=MAX_BUTTON_TITLE,
+    max_options=MAX_ROWS,
+    max_option_label=MAX_ROW_TITLE,
+    max_token_bytes=MAX_ID,
+    unknown_sends="unprovable",
+    pace=SENDER_PACE,
+    bucket_paces={BUCKET: PAIR_PACE},
+)
 
-def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
+
+def render(reply: Reply, words: Words, address: Address, limits: Capabilities = CAPABILITIES) -> tuple[ApiCall, ...]:
     """Give a reply its shape; choices are on the last message.
 
     Args:
         reply: what to say.
         words: its words; the block `text` is used.
         address: `to`: the person's number; or `recipient`: their business-scoped user id.
+        limits: what the account takes.
     """
-    text = clean_text(words.block("text"))
+    text = clean_text(words_and_links(reply, words))
     choices = reply.choices
-    if choices and (is_blank(text) or not _fit(choices)):
+    if choices and (is_blank(text) or not _fit(choices, limits)):
         text = clean_text(f"{text}\n\n{numbered(choices, escape_text)}")
-    if not 0 < len(choices) <= MAX_ROWS:
-        return tuple(_call(_text(part), reply, address) for part in split_text(text, MAX_TEXT))
-    *before, last = _parts(text)
-    contents = (*map(_text, before), _interactive(last, choices))
+    if not 0 < len(choices) <= limits.max_options:
+        return tuple(_call(_text(part), reply, address) for part in split_text(text, limits.max_text))
+    *before, last = _parts(text, limits)
+    contents = (*map(_text, before), _interactive(last, choices, limits))
     return tuple(_call(content, reply, address) for content in contents)
 
 
-def _fit(choices: Sequence[Choice]) -> bool:
+def _fit(choices: Sequence[Choice], limits: Capabilities) -> bool:
     """Tell whether every choice is told whole, and apart from the others, by its button or row."""
-    limit = MAX_BUTTON_TITLE if len(choices) <= MAX_BUTTONS else MAX_ROW_TITLE
     labels = {one_line(choice.label) for choice in choices}
-    return len(choices) <= MAX_ROWS and len(labels) == len(choices) and fits(choices, limit, utf16_units)
+    return len(choices) <= limits.max_options and len(labels) == len(choices) and _fit_one_by_one(choices, limits)
 
 
-def _parts(text: str) -> tuple[str, ...]:
+def _fit_one_by_one(choices: Sequence[Choice], limits: Capabilities) -> bool:
+    return fits(choices, _longest_label(choices, limits), limits.measure)
+
+
+def _longest_label(choices: Sequence[Choice], limits: Capabilities) -> int:
+    return limits.max_button_label if len(choices) <= limits.max_buttons else limits.max_option_label
+
+
+def _parts(text: str, limits: Capabilities) -> tuple[str, ...]:
     """Cut a text so that its last part may stand over buttons, in as few messages as that takes."""
     whole = text.strip()
-    last = split_text(whole, MAX_INTERACTIVE)[-1]
-    return (*split_text(whole[: len(whole) - len(last)], MAX_TEXT), last)
+    last = split_text(whole, limits.max_text_over_choices or limits.max_text)[-1]
+    return (*split_text(whole[: len(whole) - len(last)], limits.max_text), last)
 
 
 def _text(body: str) -> dict[str, Json]:
     return {"type": "text", "text": {"body": body, "preview_url": False}}
 
 
-def _interactive(body: str, choices: Sequence[Choice]) -> dict[str, Json]:
-    is_short = len(choices) <= MAX_BUTTONS
-    limit = MAX_BUTTON_TITLE if is_short else MAX_ROW_TITLE
+def _interactive(body: str, choices: Sequence[Choice], limits: Capabilities) -> dict[str, Json]:
+    is_short = len(choices) <= limits.max_buttons
     whole = [one_line(choice.label) for choice in choices]
-    titles = whole if _fit(choices) else short_labels(choices, limit, utf16_units)
+    titles = whole if _fit(choices, limits) else short_labels(choices, _longest_label(choices, limits), limits.measure)
     action = _buttons(choices, titles) if is_short else _rows(choices, titles)
     kind = "button" if is_short else "list"
     return {"type": "interactive", "interactive": {"type": kind, "body": {"text": body}, "action": action}}

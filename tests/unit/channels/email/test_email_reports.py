@@ -2,8 +2,7 @@
 
 import pytest
 
-from channels.email.channel import CAPABILITIES
-from channels.email.render import render
+from channels.email.render import CAPABILITIES, render
 from core.events import FailedDelivery
 from core.ids import OutId
 from core.replies import Reply

@@ -141,10 +141,25 @@ def test_a_character_stacked_beyond_reason_is_still_cut() -> None:
 
 
 def test_tags_are_closed_at_a_cut_and_opened_again_t14() -> None:
-    assert split_html('<b>bold <a href="u">link here</a></b>', 9) == (
-        '<b>bold <a href="u">link</a></b>',
+    assert split_html('<b>bold <a href="u">link here</a></b>', 6) == (
+        "<b>bold</b>",
+        '<b><a href="u">link</a></b>',
         '<b><a href="u">here</a></b>',
     )
+
+
+@pytest.mark.parametrize(
+    ("markup", "parts"),
+    [
+        ('bold <a href="u">link here</a>', ("bold", '<a href="u">link here</a>')),
+        ("one <pre>a\n\nb</pre> two", ("one", "<pre>a\n\nb</pre> two")),
+        ("<b>one</b> <i>two <u>six</u></i>", ("<b>one</b>", "<i>two <u>six</u></i>")),
+        ("see https://x.io", ("see", "https://x", ".io")),
+        ("a b c://x", ("a b c://x",)),
+    ],
+)
+def test_an_entity_or_link_that_one_part_holds_is_never_cut_t14(markup: str, parts: tuple[str, ...]) -> None:
+    assert split_html(markup, 9) == parts
 
 
 # Calls
