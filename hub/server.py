@@ -18,6 +18,7 @@ from hub.app import READY_WITHIN_S, App
 from hub.callers import Callers
 from hub.connections import FirstHeaders
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
+from hub.fidelity.page import preview_routes
 from hub.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -95,6 +96,8 @@ def build_server(app: App) -> web.Application:
         server.router.add_get("/", pages.home)
         for channel in app.channels.values():
             server.add_routes(channel.routes())
+    if app.role in ("all", "web"):
+        server.add_routes(preview_routes(app.settings, app.content, app.session, app.clock))
     if app.settings.connectors.orders_url is None:
         server.add_subapp(SAMPLE_PATH, sample_orders_app())
     return server
