@@ -22,6 +22,7 @@ from core.ports import Action, Escape, Responder, Words
 from core.replies import Reply
 from core.storage import Store, TranscriptRow
 from hub.correspondents import Correspondents
+from hub.deciding import decided
 from hub.holds import Hold, Holds
 from hub.outbox import Outbox
 from hub.records import Records
@@ -31,8 +32,6 @@ from hub.telemetry import LogNames, Metrics
 
 log = structlog.get_logger(__name__)
 
-MAX_ACTIONS = 8
-"""Actions one turn may ask for; more is a flow that goes in circles."""
 SEQ_STEP = 32
 """Sequence numbers set aside for one turn: its event and up to 31 api calls."""
 TROUBLE = Reply(template="trouble", kind="handoff_notice")
@@ -154,18 +153,19 @@ class Turns:
     async def _decide(self, row: InboxRow, conversation: Conversation, event: Event) -> Turn:
         """Ask the bot, run what it asks for, ask again with the results."""
         responder = self.responders[conversation.desk]
-        results: dict[str, ActionResult] = {}
-        while True:
+
+        async def ask(results: Mapping[str, ActionResult]) -> Turn | ActionWanted:
             with self.handling(row):
                 await reach("handle.mid", event.channel)
-                answer = responder.respond(conversation, event, self.clock.now(), results)
-            if isinstance(answer, Turn):
-                return answer
-            if len(results) >= MAX_ACTIONS:
-                raise RuntimeError(f"a turn asked for more than {MAX_ACTIONS} actions")
+                return responder.respond(conversation, event, self.clock.now(), results)
+
+        async def act(wanted: ActionWanted) -> ActionResult:
             await reach("park.done", event.channel)
-            results[answer.key] = await self._act(answer)
+            result = await self._act(wanted)
             await reach("park.llm_back", event.channel)
+            return result
+
+        return await decided(ask, act)
 
     async def _act(self, wanted: ActionWanted) -> ActionResult:
         started = self.clock.monotonic()

@@ -8,12 +8,13 @@ import aiohttp
 from aiohttp import web
 
 from core.clock import Clock
-from core.conversation import ActionResult, Conversation, Turn
+from core.conversation import ActionResult, ActionWanted, Conversation, Turn
 from core.events import Event
 from core.ids import DeskName, account_key
 from core.ports import Action, Responder
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.content import build_responders, load_content
+from hub.deciding import decided
 from hub.settings import Settings
 from hub.wiring import build_actions
 
@@ -39,15 +40,19 @@ class Trial:
         )
 
     async def take(self, conversation: Conversation, event: Event) -> Turn:
-        """Take one turn, running the actions it asks for."""
-        results: dict[str, ActionResult] = {}
-        while True:
-            answer = self.responders[conversation.desk].respond(conversation, event, self.clock.now(), results)
-            if isinstance(answer, Turn):
-                version = conversation.version + int(answer.ignored is None)
-                changed = answer.conversation.model_copy(update={"version": version})
-                return answer.model_copy(update={"conversation": changed})
-            results[answer.key] = await self.actions[answer.action](answer.arguments)
+        """Take one turn, running the actions it asks for.
+
+        Raises:
+            RuntimeError: they are too many.
+        """
+        responder = self.responders[conversation.desk]
+
+        async def ask(results: Mapping[str, ActionResult]) -> Turn | ActionWanted:
+            return responder.respond(conversation, event, self.clock.now(), results)
+
+        turn = await decided(ask, lambda wanted: self.actions[wanted.action](wanted.arguments))
+        version = conversation.version + int(turn.ignored is None)
+        return turn.model_copy(update={"conversation": turn.conversation.model_copy(update={"version": version})})
 
 
 @asynccontextmanager
