@@ -163,8 +163,8 @@ class ManyHistories:
         """
         theirs: dict[str, dict[ConversationId, Gap]] = {}
         for gap in gaps:
-            channel, account, named = str(gap.conversation_id).split(":", 2)
-            place, _, rest = named.partition(":")  # nothing behind it in a name from before there were many
+            channel, account, thread = str(gap.conversation_id).split(":", 2)
+            place, _, rest = thread.partition(":")  # nothing behind it in a name from before there were many
             theirs.setdefault(place, {})[conversation_id(channel, account, rest)] = gap
         for place, named in theirs.items():
             async for look in self._of(place, named):
