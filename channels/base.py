@@ -9,12 +9,13 @@ from typing import Protocol
 from aiohttp import web
 
 from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.media import Download
 from core.clock import Clock
-from core.events import Address, Event
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId
 from core.installations import Installations
 from core.model import Model
-from core.ports import Escape, Mailbox, Words
+from core.ports import Escape, Mailbox, MediaShelf, Words
 from core.replies import ApiCall, Receipt, Reply
 
 CONTRACT = 1
@@ -94,6 +95,8 @@ class Resources:
     """Called when a connection is back: what came meanwhile may be lost, and is asked for."""
     installations: Installations | None = None
     """Where accounts that their customers install keep what they are given; None where nothing is kept."""
+    media: MediaShelf | None = None
+    """Where uploads are kept; None where none are taken."""
 
 
 class Channel(Protocol):
@@ -156,6 +159,21 @@ class Channel(Protocol):
 
         Raises:
             DeliveryError: the platform cannot say now; asked again later.
+        """
+        ...
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
+        """Say how a file that somebody sent can be fetched now; or return it, where the payload itself holds it.
+
+        Addresses that expire are asked for anew, by the platform's id of the file.
+
+        Args:
+            attachment: one of those that `normalize` found in `inbound`.
+            inbound: the payload of the message.
+
+        Raises:
+            MediaRefused: the platform will not hand it over.
+            DeliveryError: the platform could not be asked.
         """
         ...
 

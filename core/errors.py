@@ -11,11 +11,14 @@ HubError
 |   |-- TemporaryFailure    not sent for certain: try again on the schedule
 |   |-- PermanentFailure    refused for good: FAILED, shown
 |   `-- UnknownOutcome      may have been sent: prove, hold or resend by policy
+|-- MediaRefused            a file cannot be had: `state` says why, and whether asking again may help
 `-- StoreError
     |-- StoreUnavailable    the database did not answer in time
     |-- StoreRefused        the database can never hold this: quarantine what can be kept of it
     `-- VersionConflict     somebody else moved this conversation: throw the work away, take the turn again
 """
+
+from typing import Literal
 
 
 class HubError(Exception):
@@ -73,6 +76,21 @@ class PermanentFailure(DeliveryError):
 
 class UnknownOutcome(DeliveryError):
     """The request may have reached the platform and no answer says what became of it."""
+
+
+class MediaRefused(HubError):
+    """A file that somebody sent cannot be had.
+
+    Args:
+        state: `too_big`, `wrong_type`, `expired`, `refused`, or `unavailable`: ask again later.
+        message: what an agent is told; no address and no credential in it.
+    """
+
+    def __init__(
+        self, state: Literal["too_big", "wrong_type", "expired", "refused", "unavailable"], message: str
+    ) -> None:
+        super().__init__(message)
+        self.state: Literal["too_big", "wrong_type", "expired", "refused", "unavailable"] = state
 
 
 class StoreError(HubError):

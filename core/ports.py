@@ -6,6 +6,7 @@ from typing import Protocol
 
 from core.conversation import ActionResult, ActionWanted, Conversation, Turn
 from core.events import Event
+from core.media import MediaFile
 from core.model import Json
 from core.understanding import Understanding
 
@@ -49,6 +50,40 @@ class Responder(Protocol):
 
 Action = Callable[[Mapping[str, Json]], Awaitable[ActionResult]]
 """One thing the bot may ask of another system."""
+
+
+class MediaShelf(Protocol):
+    """Files that people sent: fetched when somebody asks for them, and kept under a policy."""
+
+    async def fetch(self, row: str, number: int) -> MediaFile:
+        """Return an attachment of a message; the first time it is fetched from its platform.
+
+        Args:
+            row: the inbox row of the message, `Event.raw_ref`.
+            number: the attachment's place among those of the message, from 0.
+
+        Raises:
+            MediaRefused: it cannot be had; its `state` says why.
+            StoreError: the database cannot say.
+        """
+        ...
+
+    async def keep(self, data: bytes, claimed: str | None) -> MediaFile:
+        """Keep what somebody uploaded.
+
+        Raises:
+            MediaRefused: too big, or of a type that is not kept.
+            StoreError: nothing is kept.
+        """
+        ...
+
+    async def kept(self, sha256: str) -> MediaFile | None:
+        """Return a file that is kept.
+
+        Raises:
+            StoreError: the database cannot say.
+        """
+        ...
 
 
 class SentMessage(Protocol):

@@ -14,6 +14,7 @@ from core.correspondents import Correspondent
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow, InboxState, OpenRow
 from core.installations import Installation
+from core.media import FileRef, MediaFile, MediaNote
 from core.model import AwareDatetime, Json, Model
 from core.outbox import OutboxRow
 from core.replies import ApiCall
@@ -48,6 +49,8 @@ class TranscriptRow(Model):
     body: dict[str, Json]
     """What a web client is given."""
     event_id: str
+    files: tuple[FileRef, ...] = ()
+    """What was attached."""
     trace: Trace | None = None
     state: str | None = None
     provider_id: str | None = None
@@ -291,6 +294,22 @@ class Store(Protocol):
 
     async def use_once(self, name: str, until: datetime) -> bool:
         """Use something up; False where it was used before. What is past `until` may be forgotten."""
+        ...
+
+    async def keep_media(self, file: MediaFile) -> None:
+        """Keep a file; one that is kept already is kept for as long as either wants."""
+        ...
+
+    async def find_media(self, sha256: str) -> MediaFile | None:
+        """Return a file that is kept."""
+        ...
+
+    async def note_media(self, note: MediaNote) -> None:
+        """Write what became of an attachment, over what was written before."""
+        ...
+
+    async def media_notes(self, names: Sequence[str]) -> list[MediaNote]:
+        """Return what is known of attachments, in no order."""
         ...
 
     async def bury(self, letter: DeadLetter) -> None:

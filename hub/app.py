@@ -24,6 +24,7 @@ from hub.lanes.hints import Hints
 from hub.lanes.local import Lanes
 from hub.lanes.members import Members
 from hub.lanes.sweep import Sweep
+from hub.media.shelf import Shelf
 from hub.records import Records
 from hub.settings import Role, Settings
 from hub.suspects import Suspects
@@ -70,6 +71,7 @@ class App:
     dispatch: Dispatch
     backfill: Backfill
     suspects: Suspects | None
+    shelf: Shelf
     ready: bool = False
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
@@ -147,6 +149,7 @@ class App:
         for channel in self.channels.values():
             await channel.close()
         await self.session.close()
+        await self.shelf.downloader.close()
         self.store.close()
         if self.suspects is not None:
             self.suspects.close()

@@ -19,6 +19,7 @@ from hub.callers import Callers
 from hub.connections import FirstHeaders
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.fidelity.page import preview_routes
+from hub.media.links import Links
 from hub.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -94,6 +95,7 @@ def build_server(app: App) -> web.Application:
     server.router.add_get("/metrics", pages.metrics)
     if app.role != "worker":
         server.router.add_get("/", pages.home)
+        server.add_routes(Links(app.settings.link_key, app.shelf, app.clock).routes())
         for channel in app.channels.values():
             server.add_routes(channel.routes())
     if app.role in ("all", "web"):

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from core.errors import ConfigError
 from core.ids import DeskName
+from core.media import MediaPolicy
 from core.model import Model
 from hub.adapters import BUILT_IN, channel_names, no_such_channel, providers_of
 
@@ -30,7 +31,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 TEXTUAL = (str, str | None, SecretStr, SecretStr | None)
 """Types that take an environment variable as it is; others (lists, numbers) are read as YAML."""
 
-SECTIONS = frozenset({"server", "database", "connectors", "outgoing", "limits", "spool", "desks", "accounts"})
+SECTIONS = frozenset({"server", "database", "connectors", "outgoing", "limits", "spool", "media", "desks", "accounts"})
 """What the file may hold."""
 
 Role = Literal["all", "web", "worker", "mail"]
@@ -138,6 +139,7 @@ class Settings(Model):
     outgoing: Outgoing = Outgoing()
     limits: Limits = Limits()
     spool: Spool = Spool()
+    media: MediaPolicy = MediaPolicy()
     desks: tuple[Desk, ...]
     accounts: tuple[AccountPlan, ...]
     data: Path
@@ -150,6 +152,8 @@ class Settings(Model):
     failpoints: str = ""
     """Where a test stops the world (`hub/failpoints.py`); empty outside tests."""
     log_key: bytes = Field(repr=False)
+    link_key: bytes = Field(repr=False)
+    """Signs links to files; processes that share a data folder share it."""
 
     @property
     def origin(self) -> str:
@@ -211,6 +215,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
             outgoing=Outgoing.model_validate(_outgoing(document, environment)),
             limits=Limits.model_validate(_limits(document, environment)),
             spool=Spool.model_validate(_spool(document, environment)),
+            media=MediaPolicy.model_validate(document.get("media") or {}),
             desks=desks,
             accounts=_accounts(desks, document.get("accounts") or {}, environment, data),
             data=data,
@@ -221,6 +226,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
             node=environment.get("FRONTDESK_NODE"),
             failpoints=_failpoints(environment),
             log_key=_kept_secret(data, "log_key").encode(),
+            link_key=_kept_secret(data, "link_key").encode(),
         )
     except ValidationError as error:
         raise ConfigError(f"{path}: {_explain(error)}") from error

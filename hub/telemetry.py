@@ -191,4 +191,10 @@ class Metrics:
         self.claims_paused = Gauge(
             "frontdesk_claims_paused", "1 while no turns are taken because too many die.", registry=r
         )
+        self.media = Counter(
+            "frontdesk_media",
+            "Files that somebody asked for, by what became of them.",
+            ("channel", "state"),
+            registry=r,
+        )
         r.register(_DroppedLines())

@@ -17,6 +17,8 @@ from core.failpoints import reach
 from core.handoff.silence import left_to_people
 from core.ids import DeskName, EventId, account_key, out_id
 from core.inbox import InboxRow, InboxState
+from core.media import FileRef, file_refs
+from core.model import Json
 from core.outbox import MAX_OUTBOX_ROWS, OutboxRow, SendState
 from core.ports import Action, Escape, Responder, Words
 from core.replies import Reply
@@ -312,7 +314,10 @@ class Turns:
 
     @staticmethod
     def _line_in(conversation: Conversation, event: Event, trace: Trace) -> TranscriptRow:
-        text = spoken_text(event)
+        text, files = spoken_text(event), _files_of(event)
+        said: dict[str, Json] = {"from": "you", "id": event.id.rsplit(":", 1)[-1], "text": text}
+        if files:
+            said["files"] = [file.name or file.kind for file in files]
         return TranscriptRow(
             id=event.id,
             conversation_id=conversation.id,
@@ -321,10 +326,18 @@ class Turns:
             seq=conversation.version * SEQ_STEP,
             at=event.received_at,
             text=text,
-            body={"from": "you", "id": event.id.rsplit(":", 1)[-1], "text": text, "at": _iso(event.received_at)},
+            body={**said, "at": _iso(event.received_at)},
             event_id=event.id,
+            files=files,
             trace=trace,
         )
+
+
+def _files_of(event: Event) -> tuple[FileRef, ...]:
+    """Return what an event carries, as agents may ask for it."""
+    if not isinstance(event, MessageReceived) or event.raw_ref is None:
+        return ()
+    return file_refs(event.raw_ref, event.attachments)
 
 
 def _given_back(conversation: Conversation) -> Conversation:

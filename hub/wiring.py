@@ -16,7 +16,7 @@ from core import failpoints
 from core.clock import Clock
 from core.errors import ConfigError, StoreUnavailable
 from core.ids import AccountName, ChannelName, DeskName
-from core.ports import Action, Responder
+from core.ports import Action, MediaShelf, Responder
 from core.storage import Member, Store
 from core.store.mongo import MongoStore
 from hub.adapters import build_channel, template_folders
@@ -39,6 +39,8 @@ from hub.lanes.members import TAKES_TURNS, Members
 from hub.lanes.sweep import Sweep
 from hub.limits import SenderLimits
 from hub.mailbox import StoreMailbox
+from hub.media.download import Downloader
+from hub.media.shelf import Shelf
 from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Role, Settings
@@ -62,6 +64,7 @@ def build_channels(
     mailbox: StoreMailbox,
     clock: Clock,
     missed: Callable[[ChannelName, AccountName], None] = lambda _channel, _account: None,
+    media: MediaShelf | None = None,
 ) -> dict[str, Channel]:
     """Build every account that is set up; a platform's library is imported only where an account uses it."""
     resources = Resources(
@@ -71,12 +74,20 @@ def build_channels(
         mailbox=mailbox,
         missed=missed,
         installations=mailbox.store,
+        media=media,
     )
     channels: dict[str, Channel] = {}
     for plan in settings.accounts:
         if plan.settings is not None:
             channels[plan.key] = build_channel(plan.channel, AccountName(plan.name), plan.settings, resources)
     return channels
+
+
+def build_shelf(
+    settings: Settings, store: Store, channels: Mapping[str, Channel], clock: Clock, metrics: Metrics
+) -> Shelf:
+    """Build what fetches and keeps the files that people send; `channels` may be filled later."""
+    return Shelf(store, channels, Downloader(), settings.media, clock, metrics, LogNames(settings.log_key))
 
 
 def build_actions(settings: Settings, session: aiohttp.ClientSession) -> dict[str, Action]:
@@ -180,7 +191,9 @@ def assemble(
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     session = aiohttp.ClientSession()
     door = _Door()
-    channels = build_channels(settings, door.accept, StoreMailbox(store, clock), clock, door.missed)
+    channels: dict[str, Channel] = {}
+    shelf = build_shelf(settings, store, channels, clock, metrics)
+    channels |= build_channels(settings, door.accept, StoreMailbox(store, clock), clock, door.missed, shelf)
     members = Members(store, Member(worker, role, settings.node), clock, metrics)
     holds, records = Holds(store, worker, clock, metrics, settings.node, members.owns), Records(store)
     lanes, sweep, suspects = None, None, None
@@ -226,6 +239,7 @@ def assemble(
         dispatch=dispatch,
         backfill=door.backfill,
         suspects=suspects,
+        shelf=shelf,
     )
 
 

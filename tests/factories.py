@@ -11,10 +11,11 @@ from aiohttp import web
 
 from channels.base import Channel, Finding, Gap, Look, nothing_missed
 from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.media import Download
 from core.clock import Clock
 from core.conversation import ActionResult, ActionWanted, Conversation, Trace, Turn
-from core.errors import MalformedPayload
-from core.events import Address, DeliveryStatusChanged, Event, MessageReceived, Sender
+from core.errors import MalformedPayload, MediaRefused
+from core.events import Address, Attachment, DeliveryStatusChanged, Event, MessageReceived, Sender
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, conversation_id
 from core.outbox import UnknownSends
 from core.ports import Words
@@ -60,6 +61,8 @@ class FakeChannel:
     escapes: Mapping[str, Callable[[str], str]] = field(default_factory=lambda: {"text": str})
     gate: asyncio.Event | None = None
     counts_answers: bool = False
+    files: dict[str, Download | bytes] = field(default_factory=dict)
+    """What can be had, by its reference."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -96,6 +99,7 @@ class FakeChannel:
             adapter="fake/1",
             message_id=message["id"],
             text=message["text"],
+            attachments=tuple(Attachment.model_validate(file) for file in message.get("files", ())),
             automatic=message.get("automatic"),
             failed_delivery=message.get("failed_delivery"),
         )
@@ -114,6 +118,12 @@ class FakeChannel:
             provider_id="p1",
             out_id=message["out_id"],
         )
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
+        found = self.files.get(attachment.reference)
+        if found is None:
+            raise MediaRefused("expired", "gone")
+        return found
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         text = words.block("text")

@@ -14,11 +14,13 @@ from channels.email.account import AccountSettings
 from channels.email.client import SmtpClient
 from channels.email.identity import name_mail
 from channels.email.imap import ImapListener
+from channels.email.media import part_of
 from channels.email.smtp_in import SmtpListener
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
+from channels.media import Download
 from core.errors import UnknownOutcome
-from core.events import Address, Event
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -66,6 +68,10 @@ class EmailChannel:
             UnknownOutcome: always.
         """
         raise UnknownOutcome("SMTP has no way to ask")
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
+        """Return a part of the mail: nothing is fetched."""
+        return await asyncio.to_thread(part_of, inbound.body, attachment.reference)
 
     def routes(self) -> list[web.RouteDef]:
         """Return no routes: mail does not come by HTTP."""

@@ -10,15 +10,17 @@ from aiohttp import web
 from channels.base import Channel, Finding, Gap, Look, Resources
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
-from channels.slack import doctor, keys, normalize, render
+from channels.media import Download
+from channels.slack import doctor, keys, media, normalize, render
 from channels.slack.account import AccountSettings
 from channels.slack.client import SlackClient
 from channels.slack.history import History, ManyHistories, how_often
 from channels.slack.install import InstallPages
+from channels.slack.payloads import installation_of, read_payload
 from channels.slack.webhook import Webhook
 from channels.slack.workspaces import Workspaces
 from core.errors import AccountRefused, ConfigError
-from core.events import Address, Event
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId, account_key
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -77,7 +79,7 @@ class SlackChannel:
         Raises:
             DeliveryError: by `failures`.
         """
-        return await self._for_workspace(call, lambda client: client.send(call, out_id))
+        return await self._in_workspace(_place_of(call), lambda client: client.send(call, out_id))
 
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Look for a call in doubt in the conversation's history; None means certainly not posted.
@@ -85,13 +87,23 @@ class SlackChannel:
         Raises:
             DeliveryError: the history cannot be read now.
         """
-        return await self._for_workspace(call, lambda client: client.find_sent(call, out_id, since))
+        return await self._in_workspace(_place_of(call), lambda client: client.find_sent(call, out_id, since))
 
-    async def _for_workspace(self, call: ApiCall, act: Callable[[SlackClient], Awaitable[T]]) -> T:
-        """Act with the token of the call's workspace, which its bucket begins with where the account has many."""
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
+        """Ask for a file's address, with the token of the workspace that the message came from.
+
+        Raises:
+            MediaRefused: Slack will not hand it over.
+            DeliveryError: by `failures`.
+        """
+        _, payload = read_payload(inbound.body, inbound.headers)
+        place = installation_of(payload) or ""
+        return await self._in_workspace(place, lambda client: media.find_file(client, attachment.reference))
+
+    async def _in_workspace(self, place: str, act: Callable[[SlackClient], Awaitable[T]]) -> T:
+        """Act with the token of a workspace or organisation, where the account has many; else with the one there is."""
         if self._workspaces is None:
             return await act(self._client)
-        place = call.bucket.partition(":")[0]
         try:
             return await act(await self._workspaces.client_of(place))
         except AccountRefused as refusal:
@@ -139,6 +151,11 @@ class SlackChannel:
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.close()
+
+
+def _place_of(call: ApiCall) -> str:
+    """Return the workspace of a call: its bucket begins with it where the account has many."""
+    return call.bucket.partition(":")[0]
 
 
 def build(account: AccountName, settings: AccountSettings, resources: Resources) -> Channel:

@@ -10,6 +10,8 @@ from channels.base import Channel, Finding, Gap, Look, Resources
 from channels.http import read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
+from channels.media import Download
+from channels.telegram import media
 from channels.telegram import render as shape
 from channels.telegram.account import AccountSettings
 from channels.telegram.backlog import CATCH_UP, Backlog
@@ -20,7 +22,7 @@ from channels.telegram.payloads import HANDLED_UPDATES
 from channels.telegram.polling import Poller, until_done
 from channels.telegram.verify import SECRET_HEADER, verify
 from core.errors import InvalidSignature, StoreUnavailable, UnknownOutcome
-from core.events import Address, Event
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -63,6 +65,10 @@ class TelegramChannel:
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: a bot cannot read its own history, so nothing can be proven."""
         raise UnknownOutcome("telegram cannot be asked what a bot has sent")
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
+        """Ask for the path of a file."""
+        return await media.find_file(self._client, attachment.reference)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the webhook's route; none in polling mode, where nothing could verify a caller."""

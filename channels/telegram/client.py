@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from telegram import Bot
@@ -177,6 +178,7 @@ class TelegramClient:
         self._deadlines = deadlines or Deadlines()
         self._sending = AiohttpRequest(self._deadlines, MAX_ANSWER_BYTES)
         self._polling = AiohttpRequest(self._deadlines, MAX_UPDATES_BYTES)
+        self._api_url = api_url
         self._bot = RawBot(token, f"{api_url}/bot", request=self._sending, get_updates_request=self._polling)
 
     async def call(self, method: str, params: Mapping[str, Json], held_s: float = 0.0) -> Any:
@@ -216,6 +218,10 @@ class TelegramClient:
             if refusal.code != CANNOT_PARSE or "parse_mode" not in call.params:
                 raise
         return _receipt(call, await self.call(call.method, _without_markup(call.params)))
+
+    def file_url(self, path: str) -> str:
+        """Return where a file lies that getFile told the path of. It holds the token: for the moment's use only."""
+        return f"{self._api_url}/file/bot{self._bot.token}/{quote(path)}"
 
     async def get_updates(self, offset: int | None, kinds: tuple[str, ...]) -> list[Any]:
         """Wait for updates from `offset` on; asking with an offset confirms all below it (T6).

@@ -26,6 +26,8 @@ from core.outbox import retry_after_s
 
 CANNOT_PARSE = "cannot_parse_entities"
 QUERY_TOO_OLD = "query_too_old"
+FILE_TOO_BIG = "file_too_big"
+FILE_GONE = "file_gone"
 CODES = {
     "can't parse entities": CANNOT_PARSE,
     "query is too old": QUERY_TOO_OLD,
@@ -33,6 +35,9 @@ CODES = {
     "message is too long": "message_too_long",
     "message text is empty": "message_empty",
     "not enough rights": "not_enough_rights",
+    "file is too big": FILE_TOO_BIG,
+    "invalid file_id": FILE_GONE,
+    "wrong file_id": FILE_GONE,
 }
 """Parts of Telegram's descriptions to the code that is shown and acted on."""
 MAX_DESCRIPTION = 200

@@ -48,3 +48,8 @@ class AccountSettings(BaseModel):
     """Headline of the page."""
     trial_hint: str | None = None
     """One line above the conversation, for a deployment that is only being tried."""
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the secrets that tokens may be signed with, the newest first."""
+        known = (self.secret, self.previous_secret)
+        return tuple(secret.get_secret_value() for secret in known if secret is not None)

@@ -15,6 +15,7 @@ from channels.web.journal import Journal
 from channels.web.payloads import Posted
 from channels.web.readers import Readers, TooManyReaders
 from channels.web.tokens import Session
+from channels.web.uploads import Uploads
 from core.errors import InvalidSignature, MalformedPayload, StoreError
 from core.model import Json
 from core.ports import SentMessage
@@ -30,10 +31,11 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class Api:
     """The handlers of one account."""
 
-    def __init__(self, gate: Gate, journal: Journal, readers: Readers) -> None:
+    def __init__(self, gate: Gate, journal: Journal, readers: Readers, uploads: Uploads) -> None:
         self._gate = gate
         self._journal = journal
         self._readers = readers
+        self._uploads = uploads
 
     def routes(self, base: str) -> list[web.RouteDef]:
         """Return the routes under `base`."""
@@ -41,6 +43,8 @@ class Api:
             web.post(f"{base}/sessions", self._guarded(self._open_session)),
             web.post(f"{base}/messages", self._guarded(self._post_message)),
             web.get(f"{base}/messages", self._guarded(self._get_messages), allow_head=False),
+            web.post(f"{base}/files", self._guarded(self._uploads.take)),
+            web.options(f"{base}/files", self._guarded(self._preflight)),
             web.options(f"{base}/sessions", self._guarded(self._preflight)),
             web.options(f"{base}/messages", self._guarded(self._preflight)),
         ]
@@ -62,7 +66,7 @@ class Api:
     async def _preflight(self, request: web.Request) -> web.Response:
         headers = {
             "Access-Control-Allow-Methods": "GET, POST",
-            "Access-Control-Allow-Headers": "Authorization, Content-Type",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, X-File-Name",
             "Access-Control-Max-Age": str(CORS_MAX_AGE_S),
         }
         return web.Response(status=204, headers=headers)

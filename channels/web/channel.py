@@ -8,17 +8,20 @@ from aiohttp import web
 from channels.base import Channel, Finding, Gap, Look, Resources, nothing_missed
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
+from channels.media import Download
 from channels.web.account import AccountSettings
 from channels.web.api import Api
 from channels.web.client import MailboxClient
 from channels.web.gate import Gate
 from channels.web.journal import Journal
-from channels.web.normalize import CHANNEL, identify, normalize
+from channels.web.normalize import CHANNEL, KEPT, identify, normalize
 from channels.web.pages import Pages
 from channels.web.readers import Readers
 from channels.web.render import CAPABILITIES, ESCAPES, render
 from channels.web.sockets import Sockets
-from core.events import Address, Event
+from channels.web.uploads import FileTokens, Uploads
+from core.errors import MediaRefused
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId, account_key
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -37,8 +40,10 @@ class WebChannel:
         self._base = f"/web/{account}"
         self._readers = Readers(resources.mailbox)
         self._client = MailboxClient(resources.mailbox, self._readers, resources.clock)
-        gate, journal = Gate(account, settings, resources), Journal(account, resources)
-        self._api = Api(gate, journal, self._readers)
+        self._shelf = resources.media
+        gate, files = Gate(account, settings, resources), FileTokens(settings.keys(), account)
+        journal = Journal(account, resources, files)
+        self._api = Api(gate, journal, self._readers, Uploads(gate, files, resources.media))
         self._sockets = Sockets(gate, journal, self._readers)
         self._pages = Pages(self._base, settings, resources.public_url)
 
@@ -61,6 +66,17 @@ class WebChannel:
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Never asked: sending again is harmless."""
         return None
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
+        """Return an upload: it was kept before its message came.
+
+        Raises:
+            MediaRefused: its time is over.
+        """
+        file = await self._shelf.kept(attachment.reference.removeprefix(KEPT)) if self._shelf is not None else None
+        if file is None:
+            raise MediaRefused("expired", "the upload is not kept any more")
+        return file.data
 
     def routes(self) -> list[web.RouteDef]:
         """Return the page, the HTTP interface and the socket."""

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from channels.base import Resources
 from channels.web.account import AccountSettings
-from channels.web.limits import MESSAGES_PER_S, SESSIONS_PER_MIN, Buckets
+from channels.web.limits import MESSAGES_PER_S, SESSIONS_PER_MIN, UPLOADS_PER_MIN, Buckets
 from channels.web.normalize import CHANNEL
 from channels.web.tokens import Session, VisitorTokens
 from channels.web.verify import verify_bearer, verify_origin
@@ -18,12 +18,12 @@ class Gate:
     """Decides who may open a session, read and write."""
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
-        known = (settings.secret, settings.previous_secret)
-        keys = tuple(secret.get_secret_value() for secret in known if secret is not None)
+        keys = settings.keys()
         self._account = account
         self._origins = frozenset({*settings.allowed_origins, origin_of(resources.public_url)})
         self._messages = Buckets(MESSAGES_PER_S, MESSAGES_PER_S, resources.clock)
         self._sessions = Buckets(SESSIONS_PER_MIN / 60, SESSIONS_PER_MIN, resources.clock)
+        self._uploads = Buckets(UPLOADS_PER_MIN / 60, UPLOADS_PER_MIN, resources.clock)
         self.tokens = VisitorTokens(keys, account, resources.clock)
 
     def check_origin(self, request: web.Request) -> None:
@@ -57,6 +57,10 @@ class Gate:
     def wait_for_message(self, session: Session) -> float:
         """Return 0.0 when this session may say something, or the seconds until it may."""
         return self._messages.take(session.id)
+
+    def wait_for_upload(self, session: Session) -> float:
+        """Return 0.0 when this session may send a file, or the seconds until it may."""
+        return self._uploads.take(session.id)
 
 
 def origin_of(url: str) -> str:

@@ -4,6 +4,8 @@ from core.clock import Clock
 
 MESSAGES_PER_S = 5.0
 """Of one session; then 429 or close 1008 (FAULTS F097)."""
+UPLOADS_PER_MIN = 10.0
+"""Of one session: each may fill a document of the database."""
 SESSIONS_PER_MIN = 10.0
 """New ones from one network address (SECURITY section 6)."""
 SWEEP_AT = 10_000

@@ -1,19 +1,23 @@
 """A journaled body becomes an event."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from channels.payload import load_object
-from channels.web.payloads import Journaled
+from channels.web.payloads import Journaled, JournaledFile
 from core.errors import MalformedPayload
-from core.events import ChoiceMade, Event, MessageReceived, Sender
+from core.events import Attachment, ChoiceMade, Event, MessageReceived, Sender
 from core.ids import AccountName, ChannelName, EventId, conversation_id
 
 CHANNEL = ChannelName("web")
 ADAPTER = "web/1"
+KEPT = "kept:"
+"""Begins the reference of an upload: it is kept already, under the hash that follows."""
+KINDS: Mapping[str, Literal["image", "audio", "video"]] = {"image": "image", "audio": "audio", "video": "video"}
 
 
 def read_journaled(body: bytes) -> Journaled:
@@ -66,4 +70,15 @@ def normalize(body: bytes, *, account: AccountName, received_at: datetime) -> tu
     }
     if said.choice is not None:
         return (ChoiceMade(**common, token=said.choice, label=said.label),)
-    return (MessageReceived(**common, message_id=said.id, text=said.text or ""),)
+    files = tuple(map(_attachment, said.uploaded))
+    return (MessageReceived(**common, message_id=said.id, text=said.text or "", attachments=files),)
+
+
+def _attachment(file: JournaledFile) -> Attachment:
+    return Attachment(
+        reference=f"{KEPT}{file.sha256}",
+        media_type=file.media_type,
+        name=file.name,
+        size_bytes=file.size_bytes,
+        kind=KINDS.get(file.media_type.partition("/")[0], "file"),
+    )

@@ -19,8 +19,13 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+MAX_FILES = 5
+"""Of one message; each has up to a kilobyte of token."""
+MAX_FILE_TOKEN_CHARS = 2_000
+
+
 class Posted(_Lenient):
-    """One thing a visitor says: a text or a choice, under an id that the client made and repeats when in doubt."""
+    """One thing a visitor says: a text, files or both, or a choice, under an id that is repeated when in doubt."""
 
     id: Annotated[str, Field(pattern=UUID)]
     text: Annotated[str, Field(max_length=MAX_TEXT_CHARS)] | None = None
@@ -30,17 +35,38 @@ class Posted(_Lenient):
     locale: Annotated[str, Field(pattern=LOCALE)] | None = None
     """BCP 47; what the visitor's browser or phone is set to."""
 
+    files: Annotated[
+        tuple[Annotated[str, Field(max_length=MAX_FILE_TOKEN_CHARS)], ...], Field(max_length=MAX_FILES)
+    ] = ()
+    """Tokens of what was uploaded before."""
+
     @model_validator(mode="after")
     def _says_one_thing(self) -> "Posted":
-        if (self.choice is None) == (not (self.text or "").strip()):
-            raise ValueError("give either a text that is not empty or a choice")
+        if (self.choice is None) == (not (self.text or "").strip() and not self.files):
+            raise ValueError("give either a text that is not empty, or files, or a choice")
         return self
 
 
+class JournaledFile(_Lenient):
+    """An uploaded file, as its verified token described it."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    media_type: str
+    size_bytes: int
+    name: str | None = None
+
+
 class Journaled(Posted):
-    """The body that is journaled: the token is already verified and never kept."""
+    """The body that is journaled: tokens are already verified and never kept."""
 
     session: Annotated[str, Field(pattern=SESSION)]
+    uploaded: tuple[JournaledFile, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "Journaled":
+        if (self.choice is None) == (not (self.text or "").strip() and not self.uploaded):
+            raise ValueError("neither text nor files, or a choice beside them")
+        return self
 
 
 class Hello(_Lenient):

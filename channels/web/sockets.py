@@ -125,6 +125,8 @@ class Sockets:
     async def _accept(self, line: Line, said: MessageFrame) -> None:
         try:
             await self._journal.write(line.session.id, said)
+        except MalformedPayload:
+            await line.tell("refused", id=said.id, reason="malformed")
         except StoreError:
             await line.tell("try_later", id=said.id)
         else:

@@ -9,7 +9,8 @@ from channels.base import Channel, Finding, Gap, Look, Resources
 from channels.http import headers_of, read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
-from channels.whatsapp import normalize, render
+from channels.media import Download
+from channels.whatsapp import media, normalize, render
 from channels.whatsapp.account import AccountSettings
 from channels.whatsapp.client import TwilioClient
 from channels.whatsapp.cloud.account import CloudSettings
@@ -20,7 +21,7 @@ from channels.whatsapp.normalize import NAME, OUT_ID_HEADER
 from channels.whatsapp.payloads import form_fields
 from channels.whatsapp.verify import SIGNATURE_HEADER, origins_of, verify_signature
 from core.errors import InvalidSignature, MalformedPayload, StoreUnavailable
-from core.events import Address, Event
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -78,6 +79,10 @@ class WhatsAppChannel:
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Look among the messages that Twilio lists, and among the status callbacks seen here."""
         return await self.client.find(call.params, out_id=out_id, since=since, others=others)
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
+        """Return how a medium is fetched from Twilio."""
+        return media.find_file(self._settings, attachment.reference)
 
     def routes(self) -> list[web.RouteDef]:
         """Receive messages and status callbacks."""

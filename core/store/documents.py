@@ -8,6 +8,7 @@ from core.correspondents import Correspondent
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow
 from core.installations import Installation
+from core.media import MediaFile, MediaNote
 from core.outbox import OutboxRow, SendState
 from core.storage import DeadLetter, Leased, Save, TranscriptRow, delivery_rank
 
@@ -69,7 +70,8 @@ def leased(document: Document) -> Leased:
 
 def transcript_document(row: TranscriptRow) -> Document:
     """Write a transcript line, without its delivery state and without what a web client may have been given already."""
-    return _without_none(row.model_dump(mode="python", exclude={"id", "body", "state", "provider_id", "reason"}))
+    hidden = {"id", "body", "state", "provider_id", "reason"} | (set() if row.files else {"files"})
+    return _without_none(row.model_dump(mode="python", exclude=hidden))
 
 
 def new_line(row: TranscriptRow) -> Document:
@@ -148,3 +150,15 @@ def earliest_wake(out: tuple[OutboxRow, ...], now: datetime) -> datetime | None:
     if head.state is SendState.SENDING and head.started_at is not None:
         return head.started_at + timedelta(seconds=OWNER_HAS_S)
     return head.retry_at or now
+
+
+def media_file(document: Document) -> MediaFile:
+    """Read the document of a file."""
+    fields = {key: value for key, value in document.items() if key in MediaFile.model_fields}
+    return MediaFile.model_validate(fields | {"sha256": document["_id"], "data": bytes(document["data"])})
+
+
+def media_note(document: Document) -> MediaNote:
+    """Read what became of an attachment."""
+    fields = {key: value for key, value in document.items() if key in MediaNote.model_fields}
+    return MediaNote.model_validate(fields | {"id": document["_id"]})

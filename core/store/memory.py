@@ -12,6 +12,7 @@ from core.correspondents import CORRESPONDENTS_KEPT, Correspondent
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.installations import Installation
+from core.media import MediaFile, MediaNote
 from core.outbox import OutboxRow
 from core.storage import (
     EARLY_STATUS_KEPT,
@@ -73,6 +74,8 @@ class MemoryStore:
     _correspondents: dict[str, tuple[Correspondent, datetime]] = field(default_factory=dict)
     _installations: dict[str, Installation] = field(default_factory=dict)
     _used: dict[str, datetime] = field(default_factory=dict)
+    _media: dict[str, MediaFile] = field(default_factory=dict)
+    _media_notes: dict[str, MediaNote] = field(default_factory=dict)
     _members: dict[str, tuple[Member, float]] = field(default_factory=dict)
     _spooling: set[str] = field(default_factory=set)
     _fences: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -386,6 +389,23 @@ class MemoryStore:
             return False
         self._used[name] = until
         return True
+
+    async def keep_media(self, file: MediaFile) -> None:
+        """Keep a file; one that is kept already is kept for as long as either wants."""
+        known = self._media.get(file.sha256, file)
+        self._media[file.sha256] = file.model_copy(update={"until": max(known.until, file.until)})
+
+    async def find_media(self, sha256: str) -> MediaFile | None:
+        """Return a file that is kept."""
+        return self._media.get(sha256)
+
+    async def note_media(self, note: MediaNote) -> None:
+        """Write what became of an attachment, over what was written before."""
+        self._media_notes[note.id] = note
+
+    async def media_notes(self, names: Sequence[str]) -> list[MediaNote]:
+        """Return what is known of attachments, in no order."""
+        return [self._media_notes[name] for name in names if name in self._media_notes]
 
     async def bury(self, letter: DeadLetter) -> None:
         """Keep a dead letter; doing so again changes nothing."""

@@ -26,6 +26,7 @@ from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
 from core.inbox import OPEN_STATES, READ_LATER, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.installations import Installation
+from core.media import MediaFile, MediaNote
 from core.storage import (
     EARLY_STATUS_KEPT,
     END_RANK,
@@ -69,6 +70,8 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     "correspondents": (([("at", ASCENDING)], {"expireAfterSeconds": int(CORRESPONDENTS_KEPT.total_seconds())}),),
     "installations": (([("account", ASCENDING)], {}),),
     "used_once": (([("until", ASCENDING)], {"expireAfterSeconds": 0}),),
+    "media": (([("until", ASCENDING)], {"expireAfterSeconds": 0}),),
+    "media_notes": (([("until", ASCENDING)], {"expireAfterSeconds": 0}),),
     "dead_letters": (([("died_at", DESCENDING)], {"expireAfterSeconds": int(DEAD_LETTERS_KEPT.total_seconds())}),),
 }
 
@@ -77,6 +80,7 @@ SHARD_KEYS: Mapping[str, str] = {
     "inbox": "home",
     "messages": "conversation_id",
     "correspondents": "_id",
+    "media": "_id",
 }
 """What each large collection is sharded by, hashed: the conversation, or the address. The others stay on one shard.
 
@@ -570,6 +574,35 @@ class MongoStore:
         except DuplicateKeyError:
             return False
         return True
+
+    # files that people sent
+
+    @_translated
+    async def keep_media(self, file: MediaFile) -> None:
+        """Keep a file; one that is kept already is kept for as long as either wants."""
+        await self._collection("media").update_one(
+            {"_id": file.sha256},
+            {"$setOnInsert": {"media_type": file.media_type, "data": file.data}, "$max": {"until": file.until}},
+            upsert=True,
+        )
+
+    @_translated
+    async def find_media(self, sha256: str) -> MediaFile | None:
+        """Return a file that is kept."""
+        document = await self._collection("media").find_one({"_id": sha256})
+        return None if document is None else documents.media_file(document)
+
+    @_translated
+    async def note_media(self, note: MediaNote) -> None:
+        """Write what became of an attachment, over what was written before."""
+        fields = note.model_dump(mode="python", exclude={"id"})
+        await self._collection("media_notes").update_one({"_id": note.id}, {"$set": fields}, upsert=True)
+
+    @_translated
+    async def media_notes(self, names: Sequence[str]) -> list[MediaNote]:
+        """Return what is known of attachments, in no order."""
+        found = self._collection("media_notes").find({"_id": {"$in": list(names)}})
+        return [documents.media_note(document) async for document in found]
 
     # dead letters
 

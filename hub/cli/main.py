@@ -5,7 +5,21 @@ import sys
 import typer
 
 from core.errors import ConfigError, StoreUnavailable
-from hub.cli import channel, chat, check, dead_letters, doctor, emulate, holds, replay, schema, serve, spool, templates
+from hub.cli import (
+    channel,
+    chat,
+    check,
+    dead_letters,
+    doctor,
+    emulate,
+    holds,
+    media,
+    replay,
+    schema,
+    serve,
+    spool,
+    templates,
+)
 
 app = typer.Typer(
     help="One support bot behind every channel.",
@@ -23,6 +37,7 @@ app.command()(emulate.emulate)
 app.add_typer(channel.app, name="channel")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(holds.app, name="holds")
+app.add_typer(media.app, name="media")
 app.add_typer(spool.app, name="spool")
 app.add_typer(templates.app, name="templates")
 

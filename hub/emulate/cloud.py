@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.emulate.faults import Platform
+from hub.emulate.files import Files
 from hub.emulate.http import DID, FAULT, is_gone, retry_after_header
 from hub.emulate.webhook import Delivery, Outcome, bring
 from hub.emulate.world import World
@@ -54,6 +55,7 @@ class CloudStandin:
     name: Platform = "whatsapp"
     callback_url: str | None = None
     """Where the app's webhooks go; None: nowhere."""
+    files: Files = field(default_factory=Files)
     _waiting: list[dict[str, Any]] = field(default_factory=list)
     _is_bringing: bool = False
 
@@ -62,7 +64,12 @@ class CloudStandin:
     def routes(self) -> list[web.RouteDef]:
         """Return the Graph API."""
         number = f"/{{version:v[0-9]+[.][0-9]}}/{NUMBER_ID}"
-        return [web.post(f"{number}/messages", self._create), web.get(number, self._number)]
+        return [
+            web.post(f"{number}/messages", self._create),
+            web.get(number, self._number),
+            web.get("/{version:v[0-9]+[.][0-9]}/{file}", self._medium),
+            web.get("/cdn/{file}", self._download),
+        ]
 
     def is_send(self, request: web.Request) -> bool:
         """Tell whether a request creates a message."""
@@ -85,6 +92,23 @@ class CloudStandin:
             return self.unauthorized()
         told = {"display_phone_number": f"+{OUR_NUMBER}", "verified_name": "Stand-in", "quality_rating": "GREEN"}
         return web.json_response({**told, "id": NUMBER_ID})
+
+    async def _medium(self, request: web.Request) -> web.Response:
+        """Tell where a medium lies; `phone_number_id` has to be ours where it is given."""
+        if not _is_ours(request):
+            return self.unauthorized()
+        name = request.match_info["file"]
+        if (file := self.files.find(name)) is None or request.query.get("phone_number_id", NUMBER_ID) != NUMBER_ID:
+            return _refusal(100, "Unsupported get request")
+        told = {"url": f"{request.url.origin()}/cdn/{name}", "mime_type": file.media_type, "file_size": len(file.data)}
+        return web.json_response({**told, "id": name, "messaging_product": "whatsapp"})
+
+    async def _download(self, request: web.Request) -> web.Response:
+        """Hand a file over to whoever has our token; Meta's own host wants it too."""
+        file = self.files.find(request.match_info["file"])
+        if file is None or not _is_ours(request):
+            return web.Response(status=404)
+        return web.Response(body=file.data, content_type=file.media_type)
 
     async def _create(self, request: web.Request) -> web.Response:
         if not _is_ours(request):

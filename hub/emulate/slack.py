@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from hub.emulate.faults import Platform
+from hub.emulate.files import Files
 from hub.emulate.http import DID, arguments_of, is_gone, retry_after_header
 from hub.emulate.ledger import Button
 from hub.emulate.slack_installs import SlackInstalls
@@ -33,7 +34,7 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 NOT_IN_HISTORY = frozenset({"channel_type", "event_ts"})
 """What only an event tells of a message."""
-SCOPES = "app_mentions:read,channels:history,chat:write,im:history,im:write"
+SCOPES = "app_mentions:read,channels:history,chat:write,files:read,im:history,im:write"
 
 
 @dataclass
@@ -43,6 +44,7 @@ class SlackStandin:
     world: World
     name: Platform = "slack"
     installs: SlackInstalls = field(init=False)
+    files: Files = field(default_factory=Files)
     _posted: list[dict[str, Any]] = field(default_factory=list)
     _counter: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -55,6 +57,7 @@ class SlackStandin:
         """Return the Web API under `/api/`, and the page where somebody agrees to install the app."""
         return [
             web.route("*", "/api/{method}", self._answer),
+            web.get("/files-pri/{file}", self._download),
             web.get("/oauth/v2/authorize", self.installs.authorize, allow_head=False),
         ]
 
@@ -76,7 +79,7 @@ class SlackStandin:
         """Return an error of a method, as a 200."""
         return web.json_response({"ok": False, "error": code})
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.Response:  # noqa: C901  one case for each method
         method, authorization = request.match_info["method"], request.headers.get("Authorization")
         if method == "oauth.v2.access":
             return web.json_response(self.installs.access(authorization, await arguments_of(request)))
@@ -96,6 +99,8 @@ class SlackStandin:
                 return web.json_response({"ok": True, "revoked": True})
             case "chat.postMessage":
                 return await self._post(request, arguments)
+            case "files.info":
+                return self._file(request, str(arguments["file"]))
             case "conversations.open":
                 return web.json_response({"ok": True, "channel": {"id": direct_channel(str(arguments["users"]))}})
             case "conversations.history":
@@ -107,6 +112,21 @@ class SlackStandin:
                 )
             case _:
                 return self.refusal("unknown_method")
+
+    def _file(self, request: web.Request, name: str) -> web.Response:
+        if (file := self.files.find(name)) is None:
+            return self.refusal("file_not_found")
+        url = f"{request.url.origin()}/files-pri/{name}"
+        told = {"id": name, "mimetype": file.media_type, "size": len(file.data), "url_private_download": url}
+        return web.json_response({"ok": True, "file": told})
+
+    async def _download(self, request: web.Request) -> web.Response:
+        """Hand a file over; whoever has no token gets a page to log in, with a 200 (S15)."""
+        if (file := self.files.find(request.match_info["file"])) is None:
+            return web.Response(status=404)
+        if request.headers.get("Authorization") != f"Bearer {BOT_TOKEN}":
+            return web.Response(text="<!DOCTYPE html><html><title>Sign in</title></html>", content_type="text/html")
+        return web.Response(body=file.data, content_type=file.media_type)
 
     async def _post(self, request: web.Request, arguments: dict[str, Any]) -> web.Response:
         pace = self.world.pace
@@ -214,7 +234,15 @@ def _action(message: Mapping[str, Any], value: str) -> dict[str, Any]:
     raise LookupError("no such button")
 
 
-def message_event(event_id: str, channel: str, user: str, ts: str, text: str, thread_ts: str | None = None) -> bytes:
+def message_event(
+    event_id: str,
+    channel: str,
+    user: str,
+    ts: str,
+    text: str,
+    thread_ts: str | None = None,
+    files: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
     """Return a `message` event of a direct message, as the Events API posts it."""
     event: dict[str, Any] = {
         "type": "message",
@@ -229,6 +257,8 @@ def message_event(event_id: str, channel: str, user: str, ts: str, text: str, th
     }
     if thread_ts is not None:
         event |= {"thread_ts": thread_ts, "parent_user_id": user}
+    if files:
+        event |= {"subtype": "file_share", "files": list(files)}
     authorization = {"enterprise_id": None, "team_id": TEAM, "user_id": BOT_USER, "is_bot": True}
     return json.dumps(
         {

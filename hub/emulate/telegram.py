@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from hub.emulate.faults import Platform
+from hub.emulate.files import Files
 from hub.emulate.http import DID, arguments_of, is_gone, retry_after_header
 from hub.emulate.ledger import Button
 from hub.emulate.telegram_markup import CannotParse, without_tags
@@ -22,6 +23,8 @@ USERNAME = "frontdesk_bot"
 BOT = {"id": BOT_ID, "is_bot": True, "first_name": "Frontdesk", "username": USERNAME}
 MAX_TEXT_UTF16_UNITS = 4096
 """After the tags are gone (T12)."""
+MAX_FILE_BYTES = 20 * 1024 * 1024
+"""T21: what getFile hands over."""
 REFUSALS = {
     "400": "Bad Request: chat not found",
     "403": "Forbidden: bot was blocked by the user",
@@ -36,6 +39,7 @@ class TelegramStandin:
 
     world: World
     name: Platform = "telegram"
+    files: Files = field(default_factory=Files)
     _sent: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1000))
 
@@ -44,11 +48,14 @@ class TelegramStandin:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the Bot API."""
-        return [web.route("*", "/bot{token}/{method}", self._answer)]
+        return [
+            web.route("*", "/bot{token}/{method}", self._answer),
+            web.get("/file/bot{token}/documents/{file}", self._download),
+        ]
 
     def is_send(self, request: web.Request) -> bool:
         """Tell whether a request sends a message or a file."""
-        return request.match_info["method"].startswith("send")
+        return request.match_info.get("method", "").startswith("send")
 
     def rate_limited(self, retry_after: str | None) -> web.Response:
         """Return 429; Telegram tells the seconds in the body (T22)."""
@@ -90,12 +97,27 @@ class TelegramStandin:
             case "getUpdates":
                 found = await self.updates.poll(int(fields.get("offset", 0)), float(fields.get("timeout", 0)))
                 return _ok(found) if isinstance(found, list) else _refusal(409, found)
+            case "getFile":
+                return self._file(str(fields["file_id"]))
             case "answerCallbackQuery":
                 return _ok(True)
             case _ if method.startswith("send"):
                 return await self._send(request, method, fields)
             case _:
                 return _refusal(404, "Not Found: method not found")
+
+    def _file(self, name: str) -> web.Response:
+        if (file := self.files.find(name)) is None:
+            return _refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
+        if len(file.data) > MAX_FILE_BYTES:
+            return _refusal(400, "Bad Request: file is too big")
+        return _ok({"file_id": name, "file_size": len(file.data), "file_path": f"documents/{name}"})
+
+    async def _download(self, request: web.Request) -> web.Response:
+        file = self.files.find(request.match_info["file"])
+        if file is None or request.match_info["token"] != TOKEN:
+            return web.Response(status=404)
+        return web.Response(body=file.data)
 
     async def _send(self, request: web.Request, method: str, fields: dict[str, Any]) -> web.Response:
         try:

@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from hub.emulate.faults import Platform
+from hub.emulate.files import Files
 from hub.emulate.http import DID, FAULT, is_gone, retry_after_header
 from hub.emulate.webhook import Delivery, Outcome, bring
 from hub.emulate.world import World
@@ -47,6 +48,7 @@ class TwilioStandin:
 
     world: World
     name: Platform = "whatsapp"
+    files: Files = field(default_factory=Files)
     _messages: list[dict[str, Any]] = field(default_factory=list)
 
     # the REST API
@@ -58,6 +60,8 @@ class TwilioStandin:
             web.post(f"{ROOT}/Messages.json", self._create),
             web.get(f"{ROOT}/Messages.json", self._list),
             web.get(f"{ROOT}/IncomingPhoneNumbers.json", self._numbers),
+            web.get(f"{ROOT}/Messages/{{sid}}/Media/{{file}}", self._media),
+            web.get("/cdn/{file}", self._download),
         ]
 
     def is_send(self, request: web.Request) -> bool:
@@ -85,6 +89,19 @@ class TwilioStandin:
         if not _is_ours(request):
             return self.unauthorized()
         return web.json_response({"incoming_phone_numbers": [], "next_page_uri": None, "page": 0, "page_size": 50})
+
+    async def _media(self, request: web.Request) -> web.Response:
+        """Send whoever may have it to where the file lies (W9)."""
+        if not _is_ours(request):
+            return self.unauthorized()
+        if self.files.find(request.match_info["file"]) is None:
+            return _refusal(404, 20404, "The requested resource was not found")
+        return web.Response(status=307, headers={"Location": f"/cdn/{request.match_info['file']}"})
+
+    async def _download(self, request: web.Request) -> web.Response:
+        if (file := self.files.find(request.match_info["file"])) is None:
+            return web.Response(status=404)
+        return web.Response(body=file.data, content_type=file.media_type)
 
     async def _create(self, request: web.Request) -> web.Response:
         if not _is_ours(request):

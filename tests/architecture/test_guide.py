@@ -53,4 +53,4 @@ def test_the_skeleton_has_the_same_files_as_the_example() -> None:
     def modules(folder: Path) -> set[str]:
         return {path.name for path in folder.glob("frontdesk_*/*.py")}
 
-    assert modules(EXAMPLE) - modules(SKELETON) == {"attachments.py", "parts.py"}
+    assert modules(EXAMPLE) - modules(SKELETON) == {"attachments.py", "media.py", "parts.py"}

@@ -11,6 +11,7 @@ from core.events import Address
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId
 from core.inbox import InboxMark, InboxRow, InboxState
 from core.installations import Installation
+from core.media import FileRef, MediaFile, MediaNote
 from core.outbox import OutboxRow, SendState
 from core.replies import ApiCall
 from core.storage import DeadLetter, Held, Member, Save, Store, TranscriptRow
@@ -368,3 +369,24 @@ class StoreContract:
         assert await store.dead_letters(10) == []
         assert [found.id for found in await store.open_inbox(LATEST, 0, 10)] == ["k1"]
         assert await store.find_dead_letter("k1") is None
+
+    async def test_a_file_is_kept_once_and_as_long_as_the_latest_wants(self, store: Store) -> None:
+        file = MediaFile(sha256="ab" * 32, media_type="image/png", data=b"\x00png", until=LATEST)
+        earlier, later = (file.model_copy(update={"until": LATEST + timedelta(days=days)}) for days in (-1, 1))
+        for one in (file, later, earlier):
+            await store.keep_media(one)
+        assert await store.find_media(file.sha256) == later
+        assert await store.find_media("cd" * 32) is None
+
+    async def test_what_became_of_an_attachment_is_what_was_noted_last(self, store: Store) -> None:
+        note = MediaNote(id="k1/0", state="expired", reason="gone", at=START, until=LATEST)
+        kept = MediaNote(id="k1/0", state="kept", sha256="ab" * 32, at=START, until=LATEST)
+        for one in (note, kept):
+            await store.note_media(one)
+        assert await store.media_notes(["k1/0", "k2/0"]) == [kept]
+        assert await store.media_notes([]) == []
+
+    async def test_what_was_attached_stands_in_the_transcript(self, store: Store) -> None:
+        files = (FileRef(row="k1", number=0, kind="image", name="lid.png", media_type="image/png", size_bytes=7),)
+        await store.record([line("e1", None, 1, "in", files=files), line("e2", None, 2, "in")])
+        assert [found.files for found in await store.transcript(C1, 0, 10)] == [files, ()]

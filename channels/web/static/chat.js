@@ -11,9 +11,8 @@ const base = new URL(".", import.meta.url);
 const embedded = window.parent !== window;
 const language = chooseLanguage([new URLSearchParams(location.search).get("lang"), ...navigator.languages]);
 const words = strings[language];
-const [form, text, state, close, send, left] = ["form", "text", "state", "close", "send", "left"].map((id) =>
-  document.getElementById(id),
-);
+const names = ["form", "text", "state", "close", "send", "left", "attach", "file"];
+const [form, text, state, close, send, left, attach, file] = names.map((id) => document.getElementById(id));
 
 const memory = new Memory(base.pathname);
 const conversation = new Conversation(words, language, {
@@ -47,6 +46,8 @@ function speak() {
   document.getElementById("latest").textContent = words.latest;
   text.placeholder = words.placeholder;
   send.textContent = words.send;
+  attach.setAttribute("aria-label", words.attach);
+  attach.title = words.attach;
   close.setAttribute("aria-label", words.close);
 }
 
@@ -99,6 +100,22 @@ form.addEventListener("submit", (event) => {
   const said = text.value.trim();
   if (said) say({ text: said });
   write("");
+});
+
+attach.addEventListener("click", () => file.click());
+file.addEventListener("change", async () => {
+  const [chosen] = file.files;
+  file.value = "";
+  if (!chosen) return;
+  attach.disabled = true;
+  try {
+    say({ files: [await connection.upload(chosen)], names: [chosen.name] });
+    left.textContent = "";
+  } catch (error) {
+    left.textContent = { 413: words.tooBig, 415: words.wrongType }[error.status] ?? words.notTaken;
+  } finally {
+    attach.disabled = false;
+  }
 });
 
 text.addEventListener("input", fit);

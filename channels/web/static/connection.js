@@ -40,6 +40,14 @@ export class Connection {
     this.#sendNext();
   }
 
+  // Takes a file before the message that names it; the answer's status says what was wrong with it.
+  async upload(file) {
+    const headers = { Authorization: `Bearer ${this.memory.token}`, "X-File-Name": encodeURIComponent(file.name) };
+    const response = await fetch(new URL("files", this.base), { method: "POST", headers, body: file });
+    if (!response.ok) throw Object.assign(new Error(`not taken: ${response.status}`), { status: response.status });
+    return (await response.json()).file;
+  }
+
   // The server has this message: seen in a confirmation, or in what another socket brought.
   settle(id) {
     const known = this.queue.length;
@@ -121,7 +129,7 @@ export class Connection {
 
   #sendNext() {
     if (!this.#live || this.#inFlight || this.#timers.next || !this.queue.length) return;
-    const { at, ...said } = this.queue[0];
+    const { at, names, ...said } = this.queue[0];
     this.#inFlight = said.id;
     this.#send({ type: "message", ...said });
     this.#after("confirm", CONFIRM_WITHIN_MS, () => this.#lost());

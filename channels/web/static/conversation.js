@@ -39,7 +39,7 @@ export class Conversation {
 
   // A message of the visitor that the server has not confirmed yet.
   showPending(said, state) {
-    const item = this.#item({ from: "you", text: said.text ?? said.label, at: said.at });
+    const item = this.#item({ from: "you", text: said.text ?? said.label ?? "", files: said.names, at: said.at });
     item.said = said;
     this.#byId.set(said.id, item);
     this.#place(item);
@@ -79,10 +79,12 @@ export class Conversation {
     this.#tidy();
   }
 
-  #item({ from, text, at, choices = [] }) {
+  #item({ from, text, at, choices = [], files = [] }) {
     const item = element("li", `message ${from}`);
     const bubble = element("div", "bubble");
-    bubble.append(element("span", "author", this.words[from]), this.#text(text));
+    bubble.append(element("span", "author", this.words[from]));
+    if (text) bubble.append(this.#text(text));
+    for (const name of files) bubble.append(element("p", "text file", name));
     item.append(bubble);
     if (choices.length) item.append(this.#choices(choices));
     item.append(this.#footer(from, at));

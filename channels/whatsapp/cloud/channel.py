@@ -10,14 +10,15 @@ from channels.base import Finding, Gap, Look, Resources, nothing_missed
 from channels.http import headers_of, read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
+from channels.media import Download
 from channels.whatsapp import render as words_of_the_channel
 from channels.whatsapp.address import is_loopback
-from channels.whatsapp.cloud import normalize, render
+from channels.whatsapp.cloud import media, normalize, render
 from channels.whatsapp.cloud.account import CloudSettings
 from channels.whatsapp.cloud.client import CloudClient
 from channels.whatsapp.cloud.verify import SIGNATURE_HEADER, challenge_of, verify_signature
 from core.errors import AccountRefused, DeliveryError, InvalidSignature, StoreUnavailable, UnknownOutcome
-from core.events import Address, Event
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -61,6 +62,10 @@ class CloudChannel:
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: Meta has no list of messages. Only a status that comes later proves a send."""
         raise UnknownOutcome("meta cannot be asked what was sent")
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
+        """Ask for the address of a medium."""
+        return await media.find_file(self.client, attachment.reference)
 
     def routes(self) -> list[web.RouteDef]:
         """Receive the handshake and the batches."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -29,8 +30,11 @@ class CloudClient:
     """The calls of one phone number; each is made once, within a deadline."""
 
     def __init__(self, settings: CloudSettings, *, deadline_s: float = DEADLINE_S) -> None:
-        self._number = f"{settings.api_url}/{settings.api_version}/{settings.phone_number_id}"
-        self._headers = {"Authorization": f"Bearer {settings.access_token.get_secret_value()}"}
+        self.api_url = settings.api_url
+        self._root = f"{settings.api_url}/{settings.api_version}"
+        self._number_id = settings.phone_number_id
+        self._number = f"{self._root}/{settings.phone_number_id}"
+        self.proof = {"Authorization": f"Bearer {settings.access_token.get_secret_value()}"}
         self._timeout = aiohttp.ClientTimeout(
             total=deadline_s, sock_connect=min(CONNECT_TIMEOUT_S, deadline_s), sock_read=min(READ_TIMEOUT_S, deadline_s)
         )
@@ -58,6 +62,14 @@ class CloudClient:
         """
         return await self._ask("GET", f"{self._number}?fields={ABOUT_THE_NUMBER}")
 
+    async def medium(self, media_id: str) -> dict[str, Any]:
+        """Return what Meta knows about a medium: `url`, good for five minutes, `mime_type`, `sha256`, `file_size`.
+
+        Raises:
+            DeliveryError: the medium is gone, the token is refused, or Meta does not answer.
+        """
+        return await self._ask("GET", f"{self._root}/{quote(media_id, safe='')}?phone_number_id={self._number_id}")
+
     async def _ask(self, method: str, url: str, body: bytes | None = None) -> dict[str, Any]:
         try:
             status, headers, answer = await self._exchange(method, url, body)
@@ -73,7 +85,7 @@ class CloudClient:
             raise UnknownOutcome("meta answered a success that cannot be read") from error
 
     async def _exchange(self, method: str, url: str, body: bytes | None) -> tuple[int, Mapping[str, str], bytes]:
-        headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
+        headers = self.proof | ({"Content-Type": "application/json"} if body is not None else {})
         async with self._open().request(
             method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
         ) as answer:

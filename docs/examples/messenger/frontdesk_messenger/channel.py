@@ -9,13 +9,14 @@ from channels.base import Channel, Finding, Gap, Look, Resources, nothing_missed
 from channels.http import headers_of, read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
+from channels.media import Download
 from core.errors import AccountRefused, DeliveryError, InvalidSignature, StoreUnavailable, UnknownOutcome
-from core.events import Address, Event
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
 
-from frontdesk_messenger import normalize, render
+from frontdesk_messenger import media, normalize, render
 from frontdesk_messenger.account import AccountSettings, is_loopback
 from frontdesk_messenger.client import MessengerClient
 from frontdesk_messenger.verify import SIGNATURE_HEADER, challenge_of, verify_signature
@@ -68,6 +69,10 @@ class MessengerChannel:
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: the list of messages does not tell our metadata. An echo that comes later proves a send."""
         raise UnknownOutcome("messenger cannot be asked what was sent")
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download:
+        """Ask for the address of a file; it is asked for each time, because addresses expire."""
+        return await media.find_file(self.client, attachment.reference)
 
     def routes(self) -> list[web.RouteDef]:
         """Receive the handshake and the batches."""

@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from channels.payload import load_object
@@ -31,7 +32,8 @@ class MessengerClient:
     def __init__(self, settings: AccountSettings, *, deadline_s: float = DEADLINE_S) -> None:
         token = settings.access_token.get_secret_value()
         secret = settings.app_secret.get_secret_value()
-        self._page = f"{settings.api_url}/{settings.api_version}/{settings.page_id}"
+        self._graph = f"{settings.api_url}/{settings.api_version}"
+        self._page = f"{self._graph}/{settings.page_id}"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._proof = {"appsecret_proof": hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()}
         self._timeout = aiohttp.ClientTimeout(
@@ -73,10 +75,25 @@ class MessengerClient:
         )
         return frozenset(str(field) for fields in found if isinstance(fields, list) for field in fields)
 
+    async def attachments(self, message_id: str) -> list[Any]:
+        """Return what is attached to a message, with addresses that are good for a while.
+
+        Raises:
+            DeliveryError: the message is not ours or gone, or Meta does not answer.
+        """
+        found = (await self._ask("GET", url=f"{self._graph}/{quote(message_id, safe='')}/attachments")).get("data")
+        return found if isinstance(found, list) else []
+
     async def _ask(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str = "",
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        url: str | None = None,
     ) -> dict[str, Any]:
-        url = f"{self._page}/{path}".rstrip("/")
+        """Ask about something of our Page, or at a whole address of the Graph API."""
+        url = url or f"{self._page}/{path}".rstrip("/")
         try:
             status, headers, answer = await self._exchange(method, url, {**self._proof, **(query or {})}, body)
         except NOT_SENT as error:

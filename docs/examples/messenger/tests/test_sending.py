@@ -11,17 +11,21 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from channels.base import Channel
-from channels.contract import HubAround, served
+from channels.contract import HubAround, a_time, served
+from channels.inbound import Inbound
+from channels.media import Download
 from core.errors import (
     AccountRefused,
     DeliveryError,
     InvalidSignature,
+    MediaRefused,
     PermanentFailure,
     RateLimited,
     TemporaryFailure,
     UnknownOutcome,
 )
-from core.ids import AccountName, ConversationId, OutId
+from core.events import Attachment
+from core.ids import AccountName, ChannelName, ConversationId, OutId
 from core.replies import ApiCall, Receipt
 from messenger_samples import MIRA, PAGE, settings
 from pydantic import ValidationError
@@ -59,6 +63,10 @@ class Graph:
     async def apps(self, request: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "4711", "subscribed_fields": list(self.fields)}]})
 
+    async def attachments(self, request: web.Request) -> web.Response:
+        self._note(request, None)
+        return web.json_response(self.answer, status=self.status)
+
     def _note(self, request: web.Request, body: Any) -> None:
         self.asked.append((request.path, dict(request.query), request.headers.get("Authorization"), body))
 
@@ -72,6 +80,7 @@ class Graph:
                 web.post(f"{at}/messages", self.messages),
                 web.get(at, self.page),
                 web.get(f"{at}/subscribed_apps", self.apps),
+                web.get("/v25.0/m_asked/attachments", self.attachments),
             ]
         )
         async with TestServer(application) as server:
@@ -82,6 +91,33 @@ class Graph:
                 yield channel
             finally:
                 await channel.close()
+
+
+async def find_file(graph: Graph, place: int = 0) -> Download | bytes:
+    file = Attachment(reference=f"m_asked/attachments#{place}", kind="image")
+    inbound = Inbound(ChannelName("messenger"), AccountName("shop"), b"{}", a_time())
+    async with graph.page_channel() as channel:
+        return await channel.find_media(file, inbound)
+
+
+async def test_the_address_of_a_file_is_asked_for_when_it_is_wanted_and_is_of_metas_hosts_only() -> None:
+    photo = {"image_data": {"url": "https://scontent.fbcdn.net/v/photo.jpg?oe=1"}}
+    report = {"file_url": "https://cdn.fbsbx.com/report.pdf", "name": "report.pdf"}
+    graph = Graph(answer={"data": [photo, report]})
+    found = [await find_file(graph, place) for place in (0, 1)]
+    assert found == [
+        Download("https://scontent.fbcdn.net/v/photo.jpg?oe=1", (".fbcdn.net", ".fbsbx.com")),
+        Download("https://cdn.fbsbx.com/report.pdf", (".fbcdn.net", ".fbsbx.com")),
+    ]
+    assert [path for path, *_ in graph.asked] == ["/v25.0/m_asked/attachments"] * 2
+
+
+@pytest.mark.parametrize(
+    "graph", [Graph(answer={"data": []}), Graph(answer={"data": ["?"]}), Graph(400, {"error": {"code": 100}})]
+)
+async def test_a_file_that_meta_has_no_longer_is_refused(graph: Graph) -> None:
+    with pytest.raises(MediaRefused):
+        await find_file(graph)
 
 
 async def sent_to(graph: Graph) -> Receipt:

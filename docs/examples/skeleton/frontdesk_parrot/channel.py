@@ -8,8 +8,9 @@ from channels.base import Channel, Finding, Gap, Look, Resources, nothing_missed
 from channels.http import headers_of, read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
-from core.errors import DeliveryError, InvalidSignature, StoreUnavailable, UnknownOutcome
-from core.events import Address, Event
+from channels.media import Download
+from core.errors import DeliveryError, InvalidSignature, MediaRefused, StoreUnavailable, UnknownOutcome
+from core.events import Address, Attachment, Event
 from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -61,6 +62,10 @@ class ParrotChannel:
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: only asked where `unknown_sends` is `provable`."""
         raise UnknownOutcome("parrot cannot be asked what was sent")
+
+    async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download:
+        """Refuse: `normalize` finds no files."""
+        raise MediaRefused("refused", "parrot carries no files")
 
     def routes(self) -> list[web.RouteDef]:
         """Receive webhooks."""

@@ -16,6 +16,12 @@ from channels.web.account import AccountSettings
 from channels.web.channel import WebChannel
 from core.errors import ConfigError, StoreUnavailable
 from core.ids import AccountName
+from core.media import MediaPolicy
+from core.ports import MediaShelf
+from core.store.memory import MemoryStore
+from hub.media.download import Downloader
+from hub.media.shelf import Shelf
+from hub.telemetry import LogNames, Metrics
 
 SECRET = "s" * 32
 SHOP = "https://shop.example"
@@ -80,6 +86,15 @@ class FakeHub:
         self.inbox: dict[str, Inbound] = {}
         self.down = False
         self.channel: WebChannel | None = None
+        self.shelf: MediaShelf | None = Shelf(
+            MemoryStore(self.clock),
+            {},
+            Downloader(),
+            MediaPolicy(max_bytes=2000),
+            self.clock,
+            Metrics(),
+            LogNames(b"k"),
+        )
 
     async def accept(self, inbound: Inbound) -> Acceptance:
         assert self.channel is not None
@@ -92,7 +107,9 @@ class FakeHub:
         return Acceptance.ACCEPTED
 
     def resources(self, public_url: str = HUB) -> Resources:
-        return Resources(clock=self.clock, accept=self.accept, public_url=public_url, mailbox=self.mailbox)
+        return Resources(
+            clock=self.clock, accept=self.accept, public_url=public_url, mailbox=self.mailbox, media=self.shelf
+        )
 
 
 def settings(**changes: Any) -> AccountSettings:
@@ -121,6 +138,9 @@ class Site:
 
     async def say(self, token: str, body: Any, **headers: str) -> Any:
         return await self.http.post("/web/site/messages", json=body, headers={**bearer(token), **headers})
+
+    async def upload(self, token: str, data: bytes, **headers: str) -> Any:
+        return await self.http.post("/web/site/files", data=data, headers={**bearer(token), **headers})
 
     async def read(self, token: str, **query: Any) -> Any:
         return await self.http.get("/web/site/messages", params=query, headers=bearer(token))

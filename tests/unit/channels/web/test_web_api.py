@@ -257,7 +257,7 @@ async def test_an_allowed_site_may_call_and_read_the_answer(site: Site) -> None:
         "/web/site/messages", headers={"Origin": SHOP, "Access-Control-Request-Method": "POST"}
     )
     assert asked.status == 204
-    assert asked.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+    assert asked.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, X-File-Name"
     assert "Access-Control-Allow-Credentials" not in asked.headers
 
 
