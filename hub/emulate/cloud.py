@@ -16,6 +16,7 @@ from aiohttp import web
 from hub.emulate.faults import Platform
 from hub.emulate.files import Files
 from hub.emulate.http import DID, FAULT, is_gone, retry_after_header
+from hub.emulate.ledger import Button
 from hub.emulate.webhook import Delivery, Outcome, bring
 from hub.emulate.world import World
 
@@ -57,6 +58,7 @@ class CloudStandin:
     """Where the app's webhooks go; None: nowhere."""
     files: Files = field(default_factory=Files)
     _waiting: list[dict[str, Any]] = field(default_factory=list)
+    _sent: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _is_bringing: bool = False
 
     # the Graph API
@@ -122,7 +124,8 @@ class CloudStandin:
         to = str(call.get("to") or call["recipient"])
         callback_data = call.get("biz_opaque_callback_data")
         out_id = callback_data.partition(":")[0] if callback_data else None
-        self.world.ledger.record("whatsapp", to, words_of(call), wamid, out_id)
+        self._sent[wamid] = call
+        self.world.ledger.record("whatsapp", to, words_of(call), wamid, out_id, buttons_of(call))
         request[DID] = wamid
         fault = request.get(FAULT)
         error = fault.code if fault is not None and fault.code in REFUSED_LATER else None
@@ -154,21 +157,44 @@ class CloudStandin:
             user_id: business-scoped; needed where the number is empty.
             quoted: id of the message that they reply to.
         """
+        value = self.written(person, text, user_id=user_id, quoted=quoted)
+        self.notify(value)
+        return str(value["messages"][0]["id"])
+
+    def written(
+        self, person: str, text: str, *, user_id: str | None = None, quoted: str | None = None
+    ) -> dict[str, Any]:
+        """Return what tells of a message that somebody wrote; the arguments are those of `write`."""
+        return self._done(person, {"type": "text", "text": {"body": text}}, user_id, quoted)
+
+    def pressed(self, person: str, wamid: str, value: str) -> dict[str, Any]:
+        """Return what tells that somebody pressed a button, or picked from the list, of a message of ours.
+
+        Raises:
+            LookupError: there is no such message, or nothing like that in it.
+        """
+        call = self._sent[wamid]
+        label = next((button.label for button in buttons_of(call) if button.value == value), None)
+        if label is None:
+            raise LookupError(value)
+        kind = f"{call['interactive']['type']}_reply"
+        picked = {"type": kind, kind: {"id": value, "title": label}}
+        return self._done(person, {"type": "interactive", "interactive": picked}, None, wamid)
+
+    def _done(self, person: str, content: Mapping[str, Any], user_id: str | None, quoted: str | None) -> dict[str, Any]:
         wamid = f"wamid.{uuid.uuid4().hex}"
-        message: dict[str, Any] = {"id": wamid, "timestamp": self._seconds(), "type": "text", "text": {"body": text}}
+        message = {"id": wamid, "timestamp": self._seconds(), **content}
         message |= _known({"from": person, "from_user_id": user_id})
         if quoted:
             message["context"] = {"from": OUR_NUMBER, "id": quoted}
         contact = {"profile": {"name": "Person"}} | _known({"wa_id": person, "user_id": user_id})
-        self.notify({"contacts": [contact], "messages": [message]})
-        return wamid
+        return {"contacts": [contact], "messages": [message]}
 
     def notify(self, value: Mapping[str, Any]) -> None:
         """Let the hub know; whatever waits while another webhook is under way goes in one POST."""
         if self.callback_url is None:
             return
-        metadata = {"display_phone_number": OUR_NUMBER, "phone_number_id": NUMBER_ID}
-        self._waiting.append({"messaging_product": "whatsapp", "metadata": metadata, **value})
+        self._waiting.append(dict(value))
         if not self._is_bringing:
             self._is_bringing = True
             self.world.spawn(self._bring_all())
@@ -212,7 +238,9 @@ class CloudStandin:
 
 def webhook_body(values: Sequence[Mapping[str, Any]]) -> bytes:
     """Write a POST as Meta does: one change for each, non-ASCII characters and slashes as escapes."""
-    changes = [{"field": "messages", "value": value} for value in values]
+    metadata = {"display_phone_number": OUR_NUMBER, "phone_number_id": NUMBER_ID}
+    about_us = {"messaging_product": "whatsapp", "metadata": metadata}
+    changes = [{"field": "messages", "value": {**about_us, **value}} for value in values]
     envelope = {"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": changes}]}
     return json.dumps(envelope).replace("/", "\\/").encode()
 
@@ -265,6 +293,16 @@ def words_of(call: Mapping[str, Any]) -> str:
     """Return what the person reads in the message."""
     body = call["text"]["body"] if call["type"] == "text" else call["interactive"]["body"]["text"]
     return str(body)
+
+
+def buttons_of(call: Mapping[str, Any]) -> tuple[Button, ...]:
+    """Return what a person can press or pick in the message."""
+    if call["type"] != "interactive":
+        return ()
+    action = call["interactive"]["action"]
+    rows = [row for section in action.get("sections", ()) for row in section["rows"]]
+    picks = [*(button["reply"] for button in action.get("buttons", ())), *rows]
+    return tuple(Button(pick["title"], pick["id"]) for pick in picks)
 
 
 def _known(fields: Mapping[str, str | None]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,10 +12,10 @@ from jinja2 import Environment, FileSystemLoader
 from pydantic import BaseModel, Field, ValidationError
 
 from core.model import Model
-from hub.emulate.faults import Fault
+from hub.emulate.faults import Fault, Platform
 from hub.emulate.people import MAX_WORDS, TALKING, People, Talking
 from hub.emulate.platforms import Platforms
-from hub.emulate.presets import PRESETS
+from hub.emulate.presets import Preset, all_presets
 
 STATIC = Path(__file__).parent / "static"
 FILES = {"page.js": "text/javascript", "page.css": "text/css"}
@@ -82,8 +82,11 @@ class Page:
         self._platforms = platforms
         self._people = people
         self._is_local = is_local
+        self._presets = all_presets(platforms.whatsapp_by)
         loader = FileSystemLoader(STATIC)
-        self._html = Environment(loader=loader, autoescape=True).get_template("page.html").render(_skeleton())
+        self._html = (
+            Environment(loader=loader, autoescape=True).get_template("page.html").render(_skeleton(self._presets))
+        )
 
     def application(self) -> web.Application:
         """Return what is served."""
@@ -143,7 +146,7 @@ class Page:
             "faults": [fault.model_dump() for fault in active],
             "on": [
                 f"{platform}-{number}"
-                for platform, offered in PRESETS.items()
+                for platform, offered in self._presets.items()
                 for number, (_, preset) in enumerate(offered)
                 if any(fault.is_like(preset) for fault in active)
             ],
@@ -209,13 +212,13 @@ async def _file(request: web.Request) -> web.FileResponse:
     return web.FileResponse(STATIC / name, headers={"Content-Type": f"{FILES[name]}; charset=utf-8"})
 
 
-def _skeleton() -> dict[str, Any]:
+def _skeleton(all_offered: Mapping[Platform, list[Preset]]) -> dict[str, Any]:
     """Return what the page's template needs."""
     offered = {
         platform: [
             {"id": f"{platform}-{number}", "label": label, "fault": fault.model_dump_json(exclude_defaults=True)}
             for number, (label, fault) in enumerate(presets)
         ]
-        for platform, presets in PRESETS.items()
+        for platform, presets in all_offered.items()
     }
     return {"talking": TALKING, "titles": TITLES, "presets": offered, "max_words": MAX_WORDS}

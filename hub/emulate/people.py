@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
-from hub.emulate import mail, slack, telegram, twilio
+from hub.emulate import cloud, mail, slack, telegram, twilio
 from hub.emulate.ledger import Sent
 from hub.emulate.platforms import Platforms
 from hub.emulate.telegram import MAX_TEXT_UTF16_UNITS
@@ -93,8 +93,8 @@ class TelegramPerson:
         return self._standin.updates.add(update, self._chat)
 
 
-class WhatsAppPerson:
-    """Writes to the number; WhatsApp shows choices as numbered text, so there is nothing to press."""
+class TwilioPerson:
+    """Writes to the number at Twilio, which shows choices as numbered text: there is nothing to press."""
 
     def __init__(self, world: World, standin: twilio.TwilioStandin, url: str, number: int) -> None:
         self.place = f"whatsapp:+49151{number % 10**8:08}"
@@ -107,6 +107,29 @@ class WhatsAppPerson:
         self._standin.write(form)
         delivery = Delivery()
         self._world.spawn(self._standin.bring(self._url, form, delivery))
+        return delivery
+
+
+class CloudPerson:
+    """Writes to the number at Meta's Cloud API, presses buttons and picks from lists."""
+
+    def __init__(self, world: World, standin: cloud.CloudStandin, url: str, number: int) -> None:
+        self.place = f"49151{number % 10**8:08}"
+        self.name = f"+{self.place}"
+        self._world, self._standin, self._url = world, standin, url
+        standin.callback_url = url  # what becomes of sends is told there too
+
+    def say(self, text: str) -> Delivery:
+        """Write a message."""
+        return self._bring(self._standin.written(self.place, text))
+
+    def press(self, sent: Sent, value: str) -> Delivery:
+        """Press a button, or pick from a list."""
+        return self._bring(self._standin.pressed(self.place, sent.provider_id, value))
+
+    def _bring(self, value: dict[str, Any]) -> Delivery:
+        delivery = Delivery()
+        self._world.spawn(self._standin.bring(self._url, [value], delivery))
         return delivery
 
 
@@ -164,7 +187,10 @@ class People:
             case "telegram":
                 return TelegramPerson(own.world, own.telegram, number, self._updates)
             case "whatsapp":
-                return WhatsAppPerson(own.world, own.twilio, f"{self._hub}/whatsapp/{accounts.whatsapp}", number)
+                url = f"{self._hub}/whatsapp/{accounts.whatsapp}"
+                if own.whatsapp_by == "cloud":
+                    return CloudPerson(own.world, own.cloud, url, number)
+                return TwilioPerson(own.world, own.twilio, url, number)
             case _:
                 return MailPerson(own.world, own.mail_sender, number)
 
@@ -191,7 +217,7 @@ class People:
             if (sent.provider_id, button.value) == (provider_id, value)
         )
         sent, button = next(found, (None, None))
-        if sent is None or button is None or not isinstance(talk.person, SlackPerson | TelegramPerson):
+        if sent is None or button is None or not isinstance(talk.person, SlackPerson | TelegramPerson | CloudPerson):
             raise LookupError("no such button")
         return self._note(talk, button.label, talk.person.press(sent, value))
 

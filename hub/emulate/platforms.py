@@ -11,7 +11,13 @@ from hub.emulate.helpdesk import HelpdeskStandin
 from hub.emulate.http import HttpPort
 from hub.emulate.model import ModelStandin
 from hub.emulate.orders import OrdersStandin
+from hub.emulate.slack_installs import CLIENT_ID, CLIENT_SECRET
 from hub.emulate.world import LOOPBACK, World
+
+WhatsAppBy = Literal["twilio", "cloud"]
+"""Who carries WhatsApp's messages."""
+SlackBy = Literal["token", "installs"]
+"""Whether the Slack account has one workspace's token, or is installed by workspaces through OAuth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +76,15 @@ class Platforms:
         world: World,
         ports: Ports = Ports(),
         accounts: Accounts = Accounts(),
-        whatsapp_by: Literal["twilio", "cloud"] = "twilio",
+        whatsapp_by: WhatsAppBy = "twilio",
+        slack_by: SlackBy = "token",
     ) -> None:
         self.world = world
         self.ledger = world.ledger
         self.pace = world.pace
         self.accounts = accounts
-        self._whatsapp_by = whatsapp_by
+        self.whatsapp_by = whatsapp_by
+        self.slack_by = slack_by
         self.slack = slack.SlackStandin(world)
         self.telegram = telegram.TelegramStandin(world)
         self.twilio = twilio.TwilioStandin(world)
@@ -97,7 +105,7 @@ class Platforms:
 
     @property
     def _whatsapp(self) -> cloud.CloudStandin | twilio.TwilioStandin:
-        return self.cloud if self._whatsapp_by == "cloud" else self.twilio
+        return self.cloud if self.whatsapp_by == "cloud" else self.twilio
 
     @property
     def mail_in_port(self) -> int:
@@ -149,7 +157,7 @@ class Platforms:
             **_fields(
                 f"SLACK_{own.slack}",
                 mode="http",
-                bot_token=slack.BOT_TOKEN,
+                **self._slack_fields(),
                 signing_secret=slack.SIGNING_SECRET,
                 api_url=f"{self.http['slack'].url}/api/",
             ),
@@ -172,9 +180,15 @@ class Platforms:
             ),
         }
 
+    def _slack_fields(self) -> dict[str, str]:
+        if self.slack_by == "token":
+            return {"bot_token": slack.BOT_TOKEN}
+        return {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+
     def _whatsapp_fields(self) -> dict[str, str]:
-        if self._whatsapp_by == "twilio":
-            return {"account_sid": twilio.SID, "auth_token": twilio.AUTH_TOKEN, "number": twilio.NUMBER}
+        if self.whatsapp_by == "twilio":
+            told = {"account_sid": twilio.SID, "auth_token": twilio.AUTH_TOKEN, "number": twilio.NUMBER}
+            return {"provider": "twilio", **told}
         return {
             "provider": "cloud",
             "phone_number_id": cloud.NUMBER_ID,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from hub.emulate.faults import PLATFORMS, Fault, Platform
+from hub.emulate.platforms import WhatsAppBy
 
 Preset = tuple[str, Fault]
 
@@ -24,7 +25,12 @@ OWN_REFUSALS: Mapping[Platform, Sequence[tuple[str, str]]] = {
     "helpdesk": (("422 not processable", "422"),),
     "model": (("context too long", "context_length_exceeded"),),
 }
-
+CLOUD_REFUSALS = (
+    ("outside the 24 hours (131047, later)", "131047"),
+    ("not reached (131026, later)", "131026"),
+    ("too fast for one person (131056)", "131056"),
+)
+"""Of WhatsApp where the Cloud API carries it."""
 
 Offer = tuple[str, dict[str, str]]
 
@@ -51,11 +57,15 @@ OVER_HTTP: tuple[Offer, ...] = (
 )
 
 
-def presets(platform: Platform) -> list[Preset]:
+def presets(platform: Platform, whatsapp_by: WhatsAppBy = "twilio") -> list[Preset]:
     """Return what the page offers for a platform: what to call it, and the fault."""
-    own = [(label, {"action": "refuse", "code": code}) for label, code in OWN_REFUSALS[platform]]
+    is_cloud = platform == "whatsapp" and whatsapp_by == "cloud"
+    refusals = CLOUD_REFUSALS if is_cloud else OWN_REFUSALS[platform]
+    own = [(label, {"action": "refuse", "code": code}) for label, code in refusals]
     offered = [*EVERYWHERE, *(() if platform == "email" else OVER_HTTP), *own]
     return [(label, Fault.model_validate({"platform": platform, **details})) for label, details in offered]
 
 
-PRESETS: Mapping[Platform, list[Preset]] = {platform: presets(platform) for platform in PLATFORMS}
+def all_presets(whatsapp_by: WhatsAppBy) -> Mapping[Platform, list[Preset]]:
+    """Return what the page offers, by platform."""
+    return {platform: presets(platform, whatsapp_by) for platform in PLATFORMS}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ class Desk:
 
     page: str
     ledger: Path
+    hub: str
+    told: Path
+    """What the command prints."""
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         async with (
@@ -61,9 +65,14 @@ def exported(path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    folder = tmp_path_factory.mktemp("emulate")
+    with running_desk(tmp_path_factory.mktemp("emulate")) as desk:
+        yield desk
+
+
+@contextmanager
+def running_desk(folder: Path, *options: str) -> Iterator[Desk]:
     hub, ledger = Hub(folder, {}), folder / "ledger.jsonl"
-    command = [sys.executable, "-m", "hub", "emulate", "--port", "0", "--hub", hub.url, "--scale", "20"]
+    command = [sys.executable, "-m", "hub", "emulate", "--port", "0", "--hub", hub.url, "--scale", "20", *options]
     told = folder / "emulate.log"
     with told.open("wb") as log:
         process = subprocess.Popen(
@@ -73,7 +82,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         page = _address(told, process)
         hub.environment = exported(folder / "data" / "emulate.env")
         with started(hub):
-            yield Desk(page, ledger)
+            yield Desk(page, ledger, hub.url, told)
     finally:
         process.terminate()
         assert process.wait(STOPS_WITHIN_S) == 0, told.read_text()
@@ -128,3 +137,23 @@ async def test_a_refused_send_is_made_again_when_the_fault_is_over_and_the_file_
     ]
     assert sends[1]["did"] == answer["id"]
     assert await desk.call("GET", "control/faults") == []
+
+
+async def test_meta_may_carry_whatsapp_and_slack_may_be_installed(tmp_path: Path) -> None:
+    with running_desk(tmp_path, "--whatsapp", "cloud", "--slack", "installs") as desk:
+        told = " ".join((await asyncio.to_thread(desk.told.read_text)).split())
+        assert "Meta's Cloud API" in told
+        assert "client id 1234567890.stand-in" in told
+        assert f"{desk.hub}/slack/acme/install" in told
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
+            browser.get(f"{desk.hub}/slack/acme/install") as installed,
+        ):
+            assert installed.ok, await installed.text()
+        for platform in ("whatsapp", "slack"):
+            await desk.say(platform, "help")
+            (offered,) = await desk.answered(platform, 1)
+            button = offered["buttons"][0]
+            press = {"platform": platform, "message": offered["id"], "value": button["value"]}
+            await desk.call("POST", "api/press", press)
+            assert len(await desk.answered(platform, 2)) == 2

@@ -13,11 +13,12 @@ from channels.base import Resources
 from channels.whatsapp.cloud.account import CloudSettings
 from channels.whatsapp.cloud.channel import CloudChannel
 from core.errors import AccountRefused, DeliveryError, PermanentFailure, RateLimited, TemporaryFailure, UnknownOutcome
-from core.events import DeliveryStatusChanged, Event, MessageReceived
+from core.events import ChoiceMade, DeliveryStatusChanged, Event, MessageReceived
 from core.ids import AccountName, ConversationId, OutId
 from core.replies import ApiCall, Receipt
 from hub.emulate import cloud
 from hub.emulate.faults import Fault
+from hub.emulate.people import CloudPerson
 from hub.emulate.platforms import Platforms
 from hub.settings import load_settings
 from tests.fakes import FakeClock
@@ -220,7 +221,48 @@ async def test_the_environment_of_the_stand_in_switches_the_account_on(tmp_path:
 def test_non_ascii_and_slashes_are_escaped_in_a_webhook() -> None:
     body = cloud.webhook_body([{"text": "\u00e4/b"}])
     assert rb'"\u00e4\/b"' in body
-    assert json.loads(body)["entry"][0]["changes"][0]["value"] == {"text": "\u00e4/b"}
+    value = json.loads(body)["entry"][0]["changes"][0]["value"]
+    assert (value["text"], value["metadata"]["phone_number_id"]) == ("\u00e4/b", cloud.NUMBER_ID)
+
+
+INTERACTIVE = {
+    "button": {"buttons": [{"type": "reply", "reply": {"id": "t1", "title": "Yes"}}]},
+    "list": {"button": "Choose", "sections": [{"rows": [{"id": "t1", "title": "Yes"}]}]},
+}
+
+
+@pytest.mark.parametrize("kind", ["button", "list"])
+async def test_what_a_message_offers_is_pressed_as_meta_tells_it_and_read_as_that_choice(kind: str) -> None:
+    journal = Journal()
+    body = {"type": kind, "body": {"text": "Sure?"}, "action": INTERACTIVE[kind]}
+    async with running() as platforms, serving(platforms, journal) as channel:
+        person = CloudPerson(platforms.world, platforms.cloud, str(platforms.cloud.callback_url), 7)
+        params = {"messaging_product": "whatsapp", "to": person.place, "type": "interactive", "interactive": body}
+        await sends(platforms, ApiCall(method="messages", params=params, bucket=person.place))
+        (sent,) = platforms.ledger
+        assert [(button.label, button.value) for button in sent.buttons] == [("Yes", "t1")]
+        await until_quiet(platforms)
+        delivery = person.press(sent, "t1")
+        await until_quiet(platforms)
+        assert delivery.progress == "taken"
+        told = [event for event in events(channel, journal) if isinstance(event, ChoiceMade)]
+        assert [(event.token, event.label) for event in told] == [("t1", "Yes")]
+        with pytest.raises(LookupError):
+            person.press(sent, "t2")
+
+
+async def test_what_becomes_of_an_answer_is_told_where_the_person_writes() -> None:
+    journal = Journal()
+    async with running() as platforms, serving(platforms, journal) as channel:
+        url = str(platforms.cloud.callback_url)
+        platforms.cloud.callback_url = None
+        person = CloudPerson(platforms.world, platforms.cloud, url, 7)
+        assert person.say("hello").progress == "on_its_way"
+        await until_quiet(platforms)
+        await sends(platforms, text_call(to=person.place))
+        await until_quiet(platforms)
+        told = events(channel, journal)
+        assert [event.kind for event in told] == ["message", "delivery_status", "delivery_status"]
 
 
 def a_list(**changes: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hub.emulate.page import Page
 from hub.emulate.people import TALKING, People
 from hub.emulate.platforms import Platforms
-from tests.unit.hub.emulate.kit import NotingHub, noting_hub, running, until_quiet
+from tests.unit.hub.emulate.kit import NotingHub, QuickWorld, noting_hub, running, until_quiet
 
 Client = TestClient[Any, Any]
 
@@ -92,6 +92,22 @@ async def test_somebody_else_begins_with_nothing_said(page: Client, platform: st
     after = await state(page)
     assert platforms_place(before, platform) != platforms_place(after, platform)
     assert after["talks"][platform]["messages"] == []
+
+
+async def test_whatsapp_is_spoken_and_pressed_by_the_cloud_api_where_that_carries_it(hub: NotingHub) -> None:
+    async with Platforms(QuickWorld(), whatsapp_by="cloud") as platforms:
+        page = Page(platforms, People(platforms, hub.url), is_local=True)
+        async with TestClient(TestServer(page.application(), host="127.0.0.1")) as client:
+            html = await (await client.get("/")).text()
+            assert "131047" in html
+            assert "63016" not in html
+            assert (await client.post("/api/say", json={"platform": "whatsapp", "text": "hello"})).status == 202
+            missing = {"platform": "whatsapp", "message": "wamid.none", "value": "t1"}
+            assert (await client.post("/api/press", json=missing)).status == 404
+            await until_quiet(platforms)
+    (brought,) = hub.brought
+    assert brought.path == "/whatsapp/main"
+    assert "X-Hub-Signature-256" in brought.headers
 
 
 async def test_a_browser_that_has_seen_everything_waits_for_more(page: Client, platforms: Platforms) -> None:

@@ -20,7 +20,7 @@ from core.errors import (
 from core.replies import Receipt
 from hub.emulate import twilio
 from hub.emulate.faults import Fault
-from hub.emulate.people import WhatsAppPerson
+from hub.emulate.people import TwilioPerson
 from hub.emulate.platforms import Platforms
 from tests.unit.hub.emulate.kit import noting_hub, running, until_quiet
 
@@ -150,7 +150,7 @@ async def test_a_message_tells_that_it_is_sent_and_then_delivered_signed_as_the_
 async def test_a_webhook_that_answers_with_an_error_is_not_called_again() -> None:
     """W6."""
     async with running() as platforms, noting_hub(500) as hub:
-        delivery = WhatsAppPerson(platforms.world, platforms.twilio, f"{hub.url}/whatsapp/main", 1).say("hello")
+        delivery = TwilioPerson(platforms.world, platforms.twilio, f"{hub.url}/whatsapp/main", 1).say("hello")
         await until_quiet(platforms)
     assert len(hub.brought) == 1
     assert delivery.progress == "given_up"
@@ -159,7 +159,7 @@ async def test_a_webhook_that_answers_with_an_error_is_not_called_again() -> Non
 async def test_a_webhook_that_cannot_be_connected_to_is_called_once_more_under_the_same_token() -> None:
     """W6, W7."""
     async with running() as platforms, noting_hub("cut") as hub:
-        delivery = WhatsAppPerson(platforms.world, platforms.twilio, f"{hub.url}/whatsapp/main", 1).say("hello")
+        delivery = TwilioPerson(platforms.world, platforms.twilio, f"{hub.url}/whatsapp/main", 1).say("hello")
         await until_quiet(platforms)
     assert (delivery.progress, delivery.tries) == ("taken", 2)
     assert len({one.headers["I-Twilio-Idempotency-Token"] for one in hub.brought}) == 1
