@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.conversation import RECENT_EVENTS, ActionWanted, Conversation, Handoff, Session, Trace, Turn
+from core.changes import as_message
+from core.conversation import ActionWanted, Conversation, Handoff, LastSaid, Session, Trace, Turn, remembering
 from core.dialogue.choices import offered, token, used
 from core.dialogue.desk import Desk
 from core.dialogue.draft import Draft, Saying
@@ -17,9 +18,10 @@ from core.dialogue.engine import Results, ask, ended, may_ask, start, walk
 from core.dialogue.flows import Collect, Flow, HandoffReason
 from core.dialogue.hearing import Heard, hear, why_ignored
 from core.dialogue.intents import Intent
-from core.events import Event
+from core.events import Event, MessageDeleted, MessageEdited, MessageReceived
 from core.handoff.ownership import to_bot, to_queue
 from core.handoff.summary import summarize
+from core.ids import EventId
 from core.knowledge.articles import Article
 from core.knowledge.library import Library
 from core.model import Json
@@ -68,7 +70,15 @@ class Bot:
         """Take one turn, or name the action whose result is missing; then call again with that result added."""
         if (reason := why_ignored(conversation, event)) is not None:
             return self._ignore(conversation, event, reason)
-        conversation = self._meet(conversation, event)
+        if isinstance(event, MessageEdited | MessageDeleted):
+            return self._hear_change(conversation, event, now, results)
+        return self._hear_anew(self._meet(conversation, event), event, now, results)
+
+    def _hear_anew(
+        self, conversation: Conversation, event: Event, now: datetime, results: Results
+    ) -> Turn | ActionWanted:
+        if isinstance(event, MessageReceived) and event.is_deleted:
+            return self._note(conversation, event)
         heard = hear(conversation, event, now, self.desk, self._understander)
         if conversation.owner != "bot":
             return self._beside_people(conversation, event, heard, now)
@@ -79,6 +89,60 @@ class Bot:
             return draft
         return self._finish(conversation, event, heard, draft, now)
 
+    # A message that had its turn is changed.
+
+    def _hear_change(
+        self, conversation: Conversation, event: MessageEdited | MessageDeleted, now: datetime, results: Results
+    ) -> Turn | ActionWanted:
+        """Note a change. Where the last thing that was said now asks for something else, that is answered.
+
+        Beside people it is for them to read; what the summary quotes is put right.
+        """
+        last = conversation.last_said
+        known = self._summed_up_anew(remembering(conversation, event), event)
+        if last is None or last.message_id != event.message_id:
+            return self._note(known, event)
+        if isinstance(event, MessageDeleted):
+            session = known.session if not event.is_unanswered else _before(last, known.session)
+            undone = known.model_copy(update={"last_said": None, "session": session})
+            return self._note(undone, event, withdraws=last.event_id)
+        before = known.model_copy(update={"session": _before(last, known.session)})
+        if conversation.owner != "bot" or not self._asks_otherwise(before, event, now):
+            return self._note(known, event)
+        corrected = before.model_copy(update={"last_said": last.model_copy(update={"event_id": event.id})})
+        answer = self._hear_anew(corrected, as_message(event), now, results)
+        return answer if isinstance(answer, ActionWanted) else answer.model_copy(update={"withdraws": last.event_id})
+
+    def _summed_up_anew(self, conversation: Conversation, event: MessageEdited | MessageDeleted) -> Conversation:
+        handoff = conversation.handoff
+        if handoff is None or handoff.message_id != event.message_id:
+            return conversation
+        words = event.text if isinstance(event, MessageEdited) else ""
+        anew = handoff.model_copy(update={"summary": summarize(handoff.matter, words)})
+        return conversation.model_copy(update={"handoff": anew})
+
+    def _asks_otherwise(self, before: Conversation, event: MessageEdited, now: datetime) -> bool:
+        """Tell whether an edit changes what is asked; one that only mends the spelling does not."""
+        old = self._asked(before, as_message(event.model_copy(update={"text": event.was or ""})), now)
+        return old != self._asked(before, as_message(event), now)
+
+    def _asked(self, conversation: Conversation, message: MessageReceived, now: datetime) -> tuple[object, ...]:
+        """Return what a message asks for: a choice, an intent or an article, with what it says of the slots."""
+        heard = hear(conversation, message, now, self.desk, self._understander)
+        ranked = self.desk.ranked(heard.understanding)
+        if heard.picked or heard.trouble:
+            return (heard.picked, heard.trouble)
+        if ranked and ranked[0].confidence >= self.desk.thresholds.sure:
+            return (ranked[0].name, sorted(heard.slots.items()))
+        hit = self._library.search(heard.text, now)
+        known = hit is not None and hit.score >= self.desk.thresholds.knowledge
+        return (hit.article.id if hit is not None and known else None, sorted(heard.slots.items()))
+
+    def _note(self, conversation: Conversation, event: Event, withdraws: EventId | None = None) -> Turn:
+        """Return a turn that writes something down and says nothing."""
+        trace = Trace(event_id=event.id, rung="silent", content_version=self.desk.content_version)
+        return Turn(conversation=conversation, trace=trace, withdraws=withdraws)
+
     def _ignore(self, conversation: Conversation, event: Event, reason: str) -> Turn:
         trace = Trace(event_id=event.id, rung="silent", content_version=self.desk.content_version)
         return Turn(conversation=conversation, trace=trace, ignored=reason)
@@ -88,11 +152,14 @@ class Bot:
         session = conversation.session
         spoken = (event.locale or "").replace("_", "-").split("-")[0].lower()
         language = spoken if spoken in self.desk.languages else session.language or self.desk.languages[0]
-        return conversation.model_copy(
+        said = conversation.last_said
+        if not (isinstance(event, MessageReceived) and event.is_deleted):
+            said = _said(event, session)
+        return remembering(conversation, event).model_copy(
             update={
                 "address": event.address or conversation.address,
-                "recent": (*conversation.recent, event.id)[-RECENT_EVENTS:],
                 "customer_name": event.sender.display_name or conversation.customer_name,
+                "last_said": said,
                 "session": session.model_copy(update={"turns": session.turns + 1, "language": language}),
             }
         )
@@ -273,8 +340,9 @@ class Bot:
         """Turn the draft into the new state, the replies, and the reasons for both."""
         handoff = None
         if draft.handoff is not None:
-            handoff = self._hand_over(heard, draft, draft.handoff)
+            handoff = self._hand_over(conversation, heard, draft, draft.handoff)
             conversation, draft = to_queue(conversation), self._notice(draft, draft.handoff)
+            conversation = conversation.model_copy(update={"handoff": handoff})
         replies = self._replies(conversation, event, draft)
         choices = [choice for reply in replies for choice in reply.choices]
         kept = used(draft.session.offered, now) if heard.picked is not None else draft.session.offered
@@ -286,10 +354,16 @@ class Bot:
             trace=self._trace(event, heard, draft),
         )
 
-    def _hand_over(self, heard: Heard, draft: Draft, reason: HandoffReason) -> Handoff:
+    def _hand_over(self, conversation: Conversation, heard: Heard, draft: Draft, reason: HandoffReason) -> Handoff:
         matter = self._labels((draft.session.last_intent or "",), draft.session)
-        summary = summarize(matter[0] if matter else None, heard.text)
-        return Handoff(reason=reason, summary=summary, collected=draft.session.slots)
+        said = conversation.last_said
+        return Handoff(
+            reason=reason,
+            summary=summarize(matter[0] if matter else None, heard.text),
+            collected=draft.session.slots,
+            matter=matter[0] if matter else None,
+            message_id=said.message_id if said is not None else None,
+        )
 
     def _notice(self, draft: Draft, reason: HandoffReason) -> Draft:
         back = self.desk.by_automation("return")
@@ -331,6 +405,19 @@ class Bot:
             handoff=draft.handoff,
             content_version=self.desk.content_version,
         )
+
+
+def _said(event: Event, session: Session) -> LastSaid | None:
+    if not isinstance(event, MessageReceived):
+        return None
+    return LastSaid(message_id=event.message_id, event_id=event.id, before=session)
+
+
+def _before(last: LastSaid, now: Session) -> Session:
+    """Return the session before the last message, but with what has been asked and offered since: that was seen."""
+    asked = {name: max(last.before.asked.get(name, 0), times) for name, times in now.asked.items()}
+    seen = {"asked": asked, "offered": now.offered, "turns": now.turns, "language": now.language}
+    return last.before.model_copy(update=seen)
 
 
 def _moved_on(draft: Draft, before: Session) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from core.events import Address
+from core.events import Address, Event
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId
 from core.model import AwareDatetime, Json, Model
 from core.replies import Choice, Reply
@@ -45,6 +45,47 @@ class Session(Model):
     tone: str | None = None
 
 
+class Handoff(Model):
+    """The bot gives the conversation to people."""
+
+    reason: Literal[
+        "customer_request",
+        "repeated_fallback",
+        "action_unavailable",
+        "urgent",
+        "frustrated",
+        "policy",
+        "error",
+        "answer_limit",
+    ]
+    summary: str
+    collected: dict[str, str] = {}
+    matter: str | None = None
+    """What it is about, as the summary names it."""
+    message_id: str | None = None
+    """The message whose words are in the summary."""
+
+
+class LastSaid(Model):
+    """The last message of the person, and the session before its turn: what a correction of it goes back to."""
+
+    message_id: str
+    event_id: EventId
+    """The event that was answered: the message's own, or that of its last correction."""
+    before: Session
+
+
+class EarlyChange(Model):
+    """An edit or a deletion that came before its message (FAULTS F066)."""
+
+    event_id: EventId
+    message_id: str
+    text: str | None
+    """None: it was deleted."""
+    at: AwareDatetime
+    """When it came to us."""
+
+
 class Conversation(Model):
     """The unit of consistency: one document, changed by one compare-and-set per turn."""
 
@@ -62,10 +103,21 @@ class Conversation(Model):
     session: Session = Session()
     recent: tuple[EventId, ...] = ()
     customer_name: str | None = None
+    last_said: LastSaid | None = None
+    """None where the person did something else last, such as pressing a button."""
+    early: tuple[EarlyChange, ...] = ()
+    """Oldest first."""
+    handoff: Handoff | None = None
+    """What people were told when they got the conversation; follows an edit of what it quotes."""
 
     def remembers(self, event: EventId) -> bool:
         """Tell whether the turn of this event is already in the state."""
         return event in self.recent
+
+
+def remembering(conversation: Conversation, event: Event) -> Conversation:
+    """Return the conversation with one more event that it has taken."""
+    return conversation.model_copy(update={"recent": (*conversation.recent, event.id)[-RECENT_EVENTS:]})
 
 
 class ActionWanted(Model):
@@ -83,23 +135,6 @@ class ActionResult(Model):
     outcome: Literal["ok", "not_found", "refused", "unavailable"]
     data: dict[str, Json] = {}
     latency_ms: float = 0.0
-
-
-class Handoff(Model):
-    """The bot gives the conversation to people."""
-
-    reason: Literal[
-        "customer_request",
-        "repeated_fallback",
-        "action_unavailable",
-        "urgent",
-        "frustrated",
-        "policy",
-        "error",
-        "answer_limit",
-    ]
-    summary: str
-    collected: dict[str, str] = {}
 
 
 class Trace(Model):
@@ -132,3 +167,5 @@ class Turn(Model):
     handoff: Handoff | None = None
     trace: Trace
     ignored: str | None = None
+    withdraws: EventId | None = None
+    """The event whose answer, as far as it has not left yet, is not to be sent any more."""

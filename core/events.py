@@ -99,6 +99,10 @@ class MessageReceived(EventBase):
     automatic: Automatic | None = None
     failed_delivery: FailedDelivery | None = None
     """Of a bounce that says whom it is about and quotes a mail of ours."""
+    versions: tuple[str, ...] = ()
+    """What it said before it was edited, where that was known before it had its turn; oldest first."""
+    is_deleted: bool = False
+    """It was taken back before it had its turn."""
 
 
 class ChoiceMade(EventBase):
@@ -127,7 +131,13 @@ class MessageEdited(EventBase):
     kind: Literal["edited"] = "edited"
     message_id: str
     text: str
+    addressed: Addressing = "direct"
+    """Of the message as it reads now."""
+    was_addressed: Addressing | None = None
+    """Of the message as it read before, where the platform tells it."""
     automatic: Automatic | None = None
+    was: str | None = None
+    """What the transcript has of the message; None until the hub has looked."""
 
 
 class MessageDeleted(EventBase):
@@ -135,6 +145,12 @@ class MessageDeleted(EventBase):
 
     kind: Literal["deleted"] = "deleted"
     message_id: str
+    addressed: Addressing = "direct"
+    """Of the message as it was."""
+    was: str | None = None
+    """What the transcript has of the message; None until the hub has looked."""
+    is_unanswered: bool = False
+    """No part of the answer has left yet."""
 
 
 class ReactionChanged(EventBase):

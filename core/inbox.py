@@ -42,6 +42,9 @@ READ_LATER = frozenset({"email"})
 OPEN_STATES = (InboxState.RECEIVED, InboxState.READY)
 """What the sweep looks for."""
 
+ENDED_STATES = (InboxState.HANDLED, InboxState.DONE, InboxState.IGNORED)
+"""Nobody reads the bytes of such a row again."""
+
 TRANSITIONS: Mapping[InboxState, frozenset[InboxState]] = {
     InboxState.RECEIVED: frozenset(
         {InboxState.READY, InboxState.HANDLED, InboxState.DONE}
@@ -119,6 +122,8 @@ class InboxMark(Model):
     attempts: int | None = None
     crashes: int | None = None
     not_before: AwareDatetime | None = None
+    forget: bool = False
+    """Empty the raw bytes: they hold words that somebody took back."""
 
 
 class OpenRow(Model):

@@ -24,6 +24,9 @@ from core.replies import ApiCall, ReplyKind
 MAX_OUTBOX_ROWS = 16
 """Rows a conversation may hold; a plan that does not fit waits until the line has moved."""
 
+SEQ_STEP = 32
+"""Sequence numbers set aside for one turn: its event and up to 31 api calls."""
+
 RETRY_SCHEDULE_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0)
 """Pauses after the first, second, ... definite failure to send; then hourly (SEMANTICS section 6.6)."""
 RETRY_HOURLY_S = 3600.0
@@ -75,6 +78,11 @@ class OutboxRow(Model):
     retry_at: AwareDatetime | None = None
     provider_id: str | None = None
     reason: str | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Tell whether the answer begins with this call."""
+        return self.seq % SEQ_STEP == 1
 
     @property
     def is_terminal(self) -> bool:

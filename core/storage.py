@@ -35,6 +35,17 @@ def delivery_rank(state: str) -> int:
     return DELIVERY_RANK.get(state, END_RANK)
 
 
+LineKind = Literal["message", "edited", "deleted"]
+"""What a line of the transcript is: something said, or something that was done to it."""
+
+
+class Version(Model):
+    """What a message said before it was edited."""
+
+    text: str
+    until: AwareDatetime
+
+
 class TranscriptRow(Model):
     """One line of the transcript, either direction."""
 
@@ -54,9 +65,43 @@ class TranscriptRow(Model):
     trace: Trace | None = None
     state: str | None = None
     provider_id: str | None = None
+    """The platform's id of the message, whoever wrote it."""
     reason: str | None = None
     call: ApiCall | None = None
     """Kept while a person may still send it again."""
+    kind: LineKind = "message"
+    about: str | None = None
+    """The platform's id of the message that was changed."""
+    before: str | None = None
+    """What that said until then."""
+    raw_ref: str | None = None
+    """The inbox row that a line of a person came from."""
+    versions: tuple[Version, ...] = ()
+    """Of an edited message; oldest first."""
+    edited_at: AwareDatetime | None = None
+    deleted_at: AwareDatetime | None = None
+    changed_seq: int = 0
+    """`seq` of the last change that is in here; an earlier one has nothing more to say."""
+
+    def after(self, change: "TranscriptRow") -> "TranscriptRow":
+        """Return the line as a change leaves it. Of a deleted message the fact stays; words go, those of edits too."""
+        if change.kind == "message" or self.direction == "out" or change.conversation_id != self.conversation_id:
+            return self
+        if self.kind == "edited":
+            is_gone = change.kind == "deleted" and change.about == self.about
+            return self._without_words(change.seq) if is_gone else self
+        if self.kind != "message" or change.about != self.provider_id or change.seq <= self.changed_seq:
+            return self
+        if change.kind == "deleted":
+            return self._without_words(change.seq).model_copy(update={"deleted_at": change.at})
+        version = Version(text=self.text, until=change.at)
+        edited = {"text": change.text, "edited_at": change.at, "changed_seq": change.seq}
+        return self.model_copy(update={**edited, "versions": (*self.versions, version)})
+
+    def _without_words(self, seq: int) -> "TranscriptRow":
+        trace = self.trace and self.trace.model_copy(update={"entities": {}})
+        gone: dict[str, object] = {"text": "", "body": {}, "versions": (), "before": None, "files": (), "trace": trace}
+        return self.model_copy(update={**gone, "changed_seq": seq})
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +279,7 @@ class Store(Protocol):
     async def record(self, rows: Sequence[TranscriptRow]) -> None:
         """Write transcript lines; writing one again changes nothing but its delivery state, which only rises.
 
+        A line that tells of an edit or a deletion also changes what it is about, as `TranscriptRow.after` says.
         A delivery state that came before its line is the line's from the start.
         """
         ...
@@ -255,6 +301,14 @@ class Store(Protocol):
 
         That of a line which is not there is kept for `EARLY_STATUS_KEPT`, in case that it comes.
         """
+        ...
+
+    async def find_line(self, conversation_id: ConversationId, provider_id: str) -> TranscriptRow | None:
+        """Return the line of a message by the platform's id of it."""
+        ...
+
+    async def forget_raw(self, row_id: str) -> None:
+        """Empty the raw bytes that an inbox row came in, in every row they were split into, once their turn is over."""
         ...
 
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:

@@ -1,28 +1,38 @@
 """One turn: hear the event, ask the bot, plan the replies, commit all of it in one write."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from channels.base import Channel
+from core.changes import met
 from core.clock import Clock
 from core.conversation import RECENT_EVENTS, ActionResult, ActionWanted, Conversation, Handoff, Trace, Turn
 from core.errors import StoreError, StoreRefused
-from core.events import ChoiceMade, CommandGiven, DeliveryStatusChanged, Event, MessageReceived
+from core.events import (
+    ChoiceMade,
+    CommandGiven,
+    DeliveryStatusChanged,
+    Event,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+)
 from core.failpoints import reach
 from core.handoff.silence import left_to_people
 from core.ids import DeskName, EventId, account_key, out_id
 from core.inbox import InboxRow, InboxState
 from core.media import FileRef, file_refs
 from core.model import Json
-from core.outbox import MAX_OUTBOX_ROWS, OutboxRow, SendState
+from core.outbox import MAX_OUTBOX_ROWS, SEQ_STEP, OutboxRow, SendState
 from core.ports import Action, Escape, Responder, Words
 from core.replies import Reply
-from core.storage import Store, TranscriptRow
+from core.storage import LineKind, Store, TranscriptRow, Version
+from hub.changes import Changes, with_change, withdrawn
 from hub.correspondents import Correspondents
 from hub.deciding import decided
 from hub.holds import Hold, Holds
@@ -34,8 +44,6 @@ from hub.telemetry import LogNames, Metrics
 
 log = structlog.get_logger(__name__)
 
-SEQ_STEP = 32
-"""Sequence numbers set aside for one turn: its event and up to 31 api calls."""
 TROUBLE = Reply(template="trouble", kind="handoff_notice")
 """Said once when a message cannot be handled, while a person takes over."""
 
@@ -77,11 +85,18 @@ class Turns:
     templates: Speaks
     outbox: Outbox
     correspondents: Correspondents
+    changes: Changes
     handling: Handling = unnoted
     """Notes which row is being answered."""
 
-    async def take(self, hold: Hold, row: InboxRow, event: Event) -> None:
+    async def take(self, hold: Hold, row: InboxRow, event: Event, behind: Sequence[Event] = ()) -> None:
         """Take one event to its commit. When this returns the row is handled, ignored, or done.
+
+        Args:
+            hold: the conversation.
+            row: where the event came from.
+            event: what happened.
+            behind: what waits in the same conversation, in order; a message is heard as it reads by now.
 
         Raises:
             OutboxFull: nothing was done; later.
@@ -93,23 +108,30 @@ class Turns:
             return
         if await self.take_report(row, event):
             return
-        if len(hold.open_rows) >= MAX_OUTBOX_ROWS:
+        if len(hold.open_rows) >= MAX_OUTBOX_ROWS and not isinstance(event, MessageEdited | MessageDeleted):
             raise OutboxFull
         started = self.clock.monotonic()
         conversation = self._current(hold, event)
         if conversation.remembers(event.id):
-            self._settle(hold, row)
+            self._settle(hold, row, event)
             return
         if row.replayed:
             conversation = _given_back(conversation)
+        if isinstance(event, MessageEdited | MessageDeleted):
+            found = await self.changes.look_up(hold, conversation, event)
+            if isinstance(found, str):
+                self._ignore(row, found, event)
+                return
+            event = found
+        conversation, event = met(conversation, event, behind, self.clock.now())
         turn = await self._answer(row, conversation, event)
         await reach("handle.done", event.channel)
         if turn.ignored is not None:
-            self._ignore(row, turn.ignored)
+            self._ignore(row, turn.ignored, event)
             return
         await self._commit(hold, row.id, row.home, event, turn, started)
         await reach("commit.done", event.channel)
-        self._settle(hold, row)
+        self._settle(hold, row, event)
 
     async def take_report(self, row: InboxRow, event: Event) -> bool:
         """Take a bounce, for which nobody needs its conversation: thousands may come at once (F103).
@@ -123,7 +145,7 @@ class Turns:
         if not (isinstance(event, MessageReceived) and event.automatic == "bounce"):
             return False
         await self.correspondents.note_bounce(event, self.desks[account_key(event.channel, event.account)].name)
-        self._ignore(row, f"automatic:{event.automatic}")
+        self._ignore(row, f"automatic:{event.automatic}", event)
         return True
 
     def _current(self, hold: Hold, event: Event) -> Conversation:
@@ -193,14 +215,16 @@ class Turns:
         ]
         if len(plan) > MAX_OUTBOX_ROWS:
             raise ValueError(f"a plan of {len(plan)} api calls; {MAX_OUTBOX_ROWS} is the most")
-        if len(hold.open_rows) + len(plan) > MAX_OUTBOX_ROWS:
+        out = withdrawn(hold.out, turn.withdraws, event.kind)
+        is_open = [not row.is_terminal for row in out]
+        if sum(is_open) + len(plan) > MAX_OUTBOX_ROWS:
             raise OutboxFull
-        if plan and not hold.open_rows:
+        if plan and not any(is_open):
             plan[0] = self.outbox.claimed(hold, plan[0])
         trace = turn.trace.model_copy(update={"latency_ms": self._since_ms(started)})
         line = self._line_in(conversation, event, trace)
         before = (hold.conversation, hold.out, hold.said)
-        hold.conversation, hold.out, hold.said = conversation, (*hold.out, *plan), (*hold.said, line)
+        hold.conversation, hold.out, hold.said = conversation, (*out, *plan), with_change(hold.said, line)
         try:
             await self.holds.save(hold)
         except StoreRefused:  # the hold is still good, only this turn cannot be written
@@ -242,16 +266,16 @@ class Turns:
             for index, call in enumerate(calls)
         ]
 
-    def _settle(self, hold: Hold, row: InboxRow) -> None:
+    def _settle(self, hold: Hold, row: InboxRow, event: Event) -> None:
         """Mark a row whose turn is committed: DONE when its plan is through, HANDLED while some of it is to be sent."""
         waiting = any(entry.inbox_id == row.id for entry in hold.open_rows)
         state = InboxState.HANDLED if waiting else InboxState.DONE
         if not (waiting and hold.open_rows[0].state is SendState.SENDING):  # the send that follows at once will mark it
-            self.records.mark(row.mark(state))
+            self.records.mark(row.mark(state, forget=_is_taken_back(event)))
 
-    def _ignore(self, row: InboxRow, reason: str) -> None:
+    def _ignore(self, row: InboxRow, reason: str, event: Event) -> None:
         self.metrics.ignored.labels(row.channel, reason).inc()
-        self.records.mark(row.mark(InboxState.IGNORED, reason=reason))
+        self.records.mark(row.mark(InboxState.IGNORED, reason=reason, forget=_is_taken_back(event)))
 
     async def _note_delivery(self, hold: Hold, row: InboxRow, event: DeliveryStatusChanged) -> None:
         """Take a delivery status; for a send in doubt it is the proof that it arrived."""
@@ -330,14 +354,37 @@ class Turns:
             event_id=event.id,
             files=files,
             trace=trace,
+            raw_ref=event.raw_ref,
+            **_of_message(event),
         )
 
 
 def _files_of(event: Event) -> tuple[FileRef, ...]:
     """Return what an event carries, as agents may ask for it."""
-    if not isinstance(event, MessageReceived) or event.raw_ref is None:
+    if not isinstance(event, MessageReceived) or event.raw_ref is None or event.is_deleted:
         return ()
     return file_refs(event.raw_ref, event.attachments)
+
+
+def _of_message(event: Event) -> dict[str, Any]:
+    """Return what the line of an event says about a message of the platform's."""
+    match event:
+        case MessageReceived():
+            versions = tuple(Version(text=text, until=event.received_at) for text in event.versions)
+            edited_at = event.received_at if versions else None
+            deleted_at = event.received_at if event.is_deleted else None
+            told = {"versions": versions, "edited_at": edited_at, "deleted_at": deleted_at}
+            return {"provider_id": event.message_id, **told}
+        case MessageEdited() | MessageDeleted():
+            kind: LineKind = event.kind
+            return {"kind": kind, "about": event.message_id, "before": event.was if kind == "edited" else None}
+        case _:
+            return {}
+
+
+def _is_taken_back(event: Event) -> bool:
+    """Tell whether the raw bytes hold words that somebody took back."""
+    return isinstance(event, MessageDeleted) or (isinstance(event, MessageReceived) and event.is_deleted)
 
 
 def _given_back(conversation: Conversation) -> Conversation:
@@ -357,6 +404,8 @@ def spoken_text(event: Event) -> str:
             return event.label or ""
         case CommandGiven():
             return f"/{event.name} {event.arguments}".strip()
+        case MessageEdited():
+            return event.text
         case _:
             return ""
 

@@ -23,6 +23,7 @@ from hub.adapters import build_channel, template_folders
 from hub.app import App
 from hub.backfill import Backfill
 from hub.breaker import Breaker
+from hub.changes import Changes
 from hub.clock import SystemClock
 from hub.connectors.orders import ACTION, Orders
 from hub.connectors.sample_orders import SAMPLE_PATH
@@ -286,6 +287,7 @@ def _build_lanes(
         templates=Templates(settings.templates, template_folders()),
         outbox=outbox,
         correspondents=correspondents,
+        changes=Changes(store, holds, records, clock),
         handling=suspects.handling,
     )
     return Lanes(

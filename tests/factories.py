@@ -15,13 +15,23 @@ from channels.media import Download
 from core.clock import Clock
 from core.conversation import ActionResult, ActionWanted, Conversation, Trace, Turn
 from core.errors import MalformedPayload, MediaRefused
-from core.events import Address, Attachment, DeliveryStatusChanged, Event, MessageReceived, Sender
+from core.events import (
+    Address,
+    Attachment,
+    DeliveryStatusChanged,
+    Event,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    Sender,
+)
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, conversation_id
 from core.outbox import UnknownSends
-from core.ports import Words
+from core.ports import Responder, Words
 from core.replies import ApiCall, Receipt, Reply
 from core.storage import Store
 from core.store.memory import MemoryStore
+from hub.changes import Changes
 from hub.clock import SystemClock
 from hub.correspondents import Correspondents
 from hub.holds import Holds
@@ -87,22 +97,35 @@ class FakeChannel:
     def _event(self, message: dict[str, Any], at: datetime) -> Event:
         if "status" in message:
             return self._status(message, at)
+        if "edits" in message or "deletes" in message:
+            return self._change(message, at)
         return MessageReceived(
-            id=EventId(f"fake:{message['id']}"),
-            channel=self.name,
-            account=self.account,
-            conversation_id=conversation_id("fake", "one", message["thread"]),
-            sender=Sender(id=message.get("from", message["thread"])),
-            sent_at=at,
-            received_at=at,
-            address={"to": message.get("from", message["thread"])},
-            adapter="fake/1",
+            **self._base(message, at),
             message_id=message["id"],
             text=message["text"],
             attachments=tuple(Attachment.model_validate(file) for file in message.get("files", ())),
             automatic=message.get("automatic"),
             failed_delivery=message.get("failed_delivery"),
         )
+
+    def _base(self, message: dict[str, Any], at: datetime) -> dict[str, Any]:
+        return {
+            "id": EventId(f"fake:{message['id']}"),
+            "channel": self.name,
+            "account": self.account,
+            "conversation_id": conversation_id("fake", "one", message["thread"]),
+            "sender": Sender(id=message.get("from", message["thread"])),
+            "sent_at": at,
+            "received_at": at,
+            "address": {"to": message.get("from", message["thread"])},
+            "adapter": "fake/1",
+        }
+
+    def _change(self, message: dict[str, Any], at: datetime) -> Event:
+        told = {name: message[name] for name in ("addressed", "was_addressed") if name in message}
+        if "deletes" in message:
+            return MessageDeleted(**self._base(message, at), message_id=message["deletes"], **told)
+        return MessageEdited(**self._base(message, at), message_id=message["edits"], text=message["text"], **told)
 
     def _status(self, message: dict[str, Any], at: datetime) -> DeliveryStatusChanged:
         return DeliveryStatusChanged(
@@ -221,7 +244,7 @@ class Bench:
     clock: Clock
     store: Store
     channel: FakeChannel
-    responder: FakeResponder
+    responder: Any
     inbox: Inbox
     holds: Holds
     records: Records
@@ -261,7 +284,7 @@ def build_bench(
     store: Store | None = None,
     clock: Clock | None = None,
     channel: FakeChannel | None = None,
-    responder: FakeResponder | None = None,
+    responder: Responder | None = None,
     worker: str = "w1",
     absence_proven_after_s: float = 0.0,
     place: Place = ALONE,
@@ -301,6 +324,7 @@ def build_bench(
         templates=EchoTemplates(),
         outbox=outbox,
         correspondents=correspondents,
+        changes=Changes(store, holds, records, clock),
         handling=handling,
     )
     lanes = Lanes(

@@ -181,15 +181,16 @@ def _written(delivery: Delivery, event: MessageEvent) -> tuple[Event, ...]:
             text=plain_text(event.text or "", delivery.bot_user),
             attachments=tuple(_attachment(file) for file in event.files or ()),
             in_reply_to=place.parent,
-            addressed=_addressed(delivery, event, place),
+            addressed=_addressed(
+                delivery, event, place, named=event.type == "app_mention" or event.channel_type == "im"
+            ),
             automatic=automatic,
         ),
     )
 
 
-def _addressed(delivery: Delivery, event: MessageEvent, place: Place) -> Addressing:
-    to_us = event.type == "app_mention" or mentions(event.text or "", delivery.bot_user)
-    if to_us or place.is_direct or event.channel_type == "im":
+def _addressed(delivery: Delivery, message: Message, place: Place, *, named: bool = False) -> Addressing:
+    if named or place.is_direct or mentions(message.text or "", delivery.bot_user):
         return "direct"
     return "thread" if place.parent else "ambient"
 
@@ -215,11 +216,14 @@ def _changed(delivery: Delivery, event: MessageEvent) -> tuple[Event, ...]:
     if unchanged or new.user is None or _automatic(delivery, new) is not None:
         return ()
     message_id = _message_id(event, new, old)
+    place = Place(event.channel, message_id, new.thread_ts)
     return (
         MessageEdited(
-            **_base(delivery, Place(event.channel, message_id, new.thread_ts), new.user, event.ts),
+            **_base(delivery, place, new.user, event.ts),
             message_id=message_id,
             text=plain_text(new.text or "", delivery.bot_user),
+            addressed=_addressed(delivery, new, place),
+            was_addressed=_addressed(delivery, old, place) if old is not None else None,
         ),
     )
 
@@ -234,7 +238,8 @@ def _deleted(delivery: Delivery, event: MessageEvent) -> tuple[Event, ...]:
     place = Place(event.channel, message_id, old.thread_ts)
     if place.is_direct and old.user is None:
         return ()  # whose direct message it was, nothing tells
-    return (MessageDeleted(**_base(delivery, place, old.user or NOBODY_NAMED, event.ts), message_id=message_id),)
+    base = _base(delivery, place, old.user or NOBODY_NAMED, event.ts)
+    return (MessageDeleted(**base, message_id=message_id, addressed=_addressed(delivery, old, place)),)
 
 
 def _message_id(event: MessageEvent, message: Message, other: Message | None) -> str:

@@ -223,6 +223,7 @@ class _Translation:
                 **self._from_message(message, message.edit_date),
                 message_id=str(message.message_id),
                 text=message.words,
+                addressed=self._addressed(message),
                 automatic=self._automatic(message),
             ),
         )

@@ -8,7 +8,15 @@ from datetime import datetime
 from core.conversation import Conversation
 from core.dialogue.choices import came_late, is_label, picked_by_text, picked_by_token
 from core.dialogue.desk import Desk
-from core.events import ChoiceMade, CommandGiven, ConversationOpened, Event, MessageReceived
+from core.events import (
+    ChoiceMade,
+    CommandGiven,
+    ConversationOpened,
+    Event,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+)
 from core.ports import Understander
 from core.replies import Choice
 from core.understanding import Understanding
@@ -49,6 +57,8 @@ def why_ignored(conversation: Conversation, event: Event) -> str | None:
             return f"automatic:{machine}"
         case MessageReceived(addressed="ambient"):
             return "ambient"
+        case MessageEdited(automatic=None, was=str()) | MessageDeleted(was=str()):
+            return None
         case MessageReceived(addressed="thread") if conversation.version == 0:
             return "not_addressed"
         case ConversationOpened() if conversation.version > 0:

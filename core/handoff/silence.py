@@ -1,6 +1,6 @@
 """The turn of a message that gets no automatic answer although it deserves one: people have it, and nobody is told."""
 
-from core.conversation import RECENT_EVENTS, Conversation, Handoff, Trace, Turn
+from core.conversation import Conversation, Handoff, Trace, Turn, remembering
 from core.events import Event
 from core.handoff.ownership import to_queue
 from core.handoff.summary import summarize
@@ -11,10 +11,9 @@ def left_to_people(conversation: Conversation, event: Event, text: str) -> Turn:
 
     A conversation that people have already stays theirs. Without a notice: the notice would be one more answer.
     """
-    met = conversation.model_copy(
+    met = remembering(conversation, event).model_copy(
         update={
             "address": event.address or conversation.address,
-            "recent": (*conversation.recent, event.id)[-RECENT_EVENTS:],
             "customer_name": event.sender.display_name or conversation.customer_name,
         }
     )
@@ -22,4 +21,5 @@ def left_to_people(conversation: Conversation, event: Event, text: str) -> Turn:
         return Turn(conversation=met, trace=Trace(event_id=event.id, rung="silent"))
     handoff = Handoff(reason="answer_limit", summary=summarize(None, text), collected=conversation.session.slots)
     trace = Trace(event_id=event.id, rung="handoff", handoff=handoff.reason)
-    return Turn(conversation=to_queue(met), handoff=handoff, trace=trace)
+    given = to_queue(met).model_copy(update={"handoff": handoff})
+    return Turn(conversation=given, handoff=handoff, trace=trace)

@@ -37,7 +37,8 @@ def inbox_row(document: Document) -> InboxRow:
 
 def mark_fields(mark: InboxMark) -> Document:
     """Return what a mark sets on its row."""
-    return _without_none(mark.model_dump(exclude={"id", "home"})) | {"state": str(mark.state)}
+    forgotten: Document = {"body": b"", "headers": {}} if mark.forget else {}
+    return _without_none(mark.model_dump(exclude={"id", "home", "forget"})) | {"state": str(mark.state)} | forgotten
 
 
 def conversation_fields(save: Save) -> Document:
@@ -69,15 +70,31 @@ def leased(document: Document) -> Leased:
 
 
 def transcript_document(row: TranscriptRow) -> Document:
-    """Write a transcript line, without its delivery state and without what a web client may have been given already."""
-    hidden = {"id", "body", "state", "provider_id", "reason"} | (set() if row.files else {"files"})
-    return _without_none(row.model_dump(mode="python", exclude=hidden))
+    """Write a transcript line, without its delivery state, its changes, and what a web client may have been given."""
+    apart = {"id", "body", "state", "provider_id", "reason", *CHANGED_LATER} | (set() if row.files else {"files"})
+    return _without_none(row.model_dump(mode="python", exclude=apart))
+
+
+CHANGED_LATER = frozenset({"versions", "edited_at", "deleted_at", "changed_seq"})
+"""What a line does not have when it is written: a line without them was never changed."""
+
+
+def changes_of(row: TranscriptRow) -> Document:
+    """Return what was changed of a line since it was said."""
+    return row.model_dump(mode="python", include=set(CHANGED_LATER), exclude_defaults=True)
 
 
 def new_line(row: TranscriptRow) -> Document:
     """Write a whole transcript line."""
     held = {"held": True} if row.state == "held" else {}
-    return {"_id": row.id, "body": row.body, **transcript_document(row), **delivery_fields(row), **held}
+    return {
+        "_id": row.id,
+        "body": row.body,
+        **transcript_document(row),
+        **changes_of(row),
+        **delivery_fields(row),
+        **held,
+    }
 
 
 def delivery_fields(row: TranscriptRow) -> Document:

@@ -10,7 +10,7 @@ from core.clock import Clock
 from core.conversation import Conversation
 from core.correspondents import CORRESPONDENTS_KEPT, Correspondent
 from core.ids import ConversationId
-from core.inbox import OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
+from core.inbox import ENDED_STATES, OPEN_STATES, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.installations import Installation
 from core.media import MediaFile, MediaNote
 from core.outbox import OutboxRow
@@ -25,7 +25,7 @@ from core.storage import (
     TranscriptRow,
     delivery_rank,
 )
-from core.store.documents import mark_fields
+from core.store.documents import CHANGED_LATER, mark_fields
 
 
 @dataclass
@@ -277,8 +277,11 @@ class MemoryStore:
             known = self._lines.get(row.id)
             if known is None or known.row is None or _rank(known.row) <= _rank(row):
                 body = dict(row.body) if known is None else known.body
-                self._lines[row.id] = _Line(row.conversation_id, row.seq, body, row)
+                self._lines[row.id] = _Line(row.conversation_id, row.seq, body, _again(row, known))
             self._catch_up(row)
+            for line in self._lines.values() if row.kind != "message" else ():
+                if line.row is not None and (changed := line.row.after(row)) is not line.row:
+                    line.row, line.body = changed, dict(changed.body)
 
     def _catch_up(self, row: TranscriptRow) -> None:
         """Raise a line to what came before it."""
@@ -328,6 +331,18 @@ class MemoryStore:
         kept = self._early.get(key)
         if kept is None or delivery_rank(kept.state) < delivery_rank(state):
             self._early[key] = status
+
+    async def find_line(self, conversation_id: ConversationId, provider_id: str) -> TranscriptRow | None:
+        """Return the line of a message by the platform's id of it."""
+        lines = (line.row for line in self._lines.values() if line.conversation_id == conversation_id)
+        return next((row for row in lines if row and row.kind == "message" and row.provider_id == provider_id), None)
+
+    async def forget_raw(self, row_id: str) -> None:
+        """Empty the raw bytes that an inbox row came in, in every row they were split into, once their turn is over."""
+        whole = row_id.partition("#")[0]
+        for name, row in self._inbox.items():
+            if name.partition("#")[0] == whole and row.state in ENDED_STATES:
+                self._inbox[name] = row.model_copy(update={"body": b"", "headers": {}})
 
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
         """Return lines of a conversation with a greater `seq`, in order."""
@@ -424,6 +439,14 @@ class MemoryStore:
         watched = (*OPEN_STATES, InboxState.QUARANTINED, InboxState.DEAD)
         numbers = {str(state): sum(row.state is state for row in self._inbox.values()) for state in watched}
         return numbers | {"held": len(await self.held_lines(len(self._lines)))}
+
+
+def _again(row: TranscriptRow, known: _Line | None) -> TranscriptRow:
+    """Return a line that is written again: its changes since then stay."""
+    if known is None or known.row is None or not known.row.changed_seq:
+        return row
+    kept = ("text", "body", "trace", "before", *CHANGED_LATER)
+    return row.model_copy(update={name: getattr(known.row, name) for name in kept})
 
 
 def _is_named(row: TranscriptRow, line_id: str | None, provider_id: str) -> bool:

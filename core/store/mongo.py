@@ -24,7 +24,7 @@ from core.clock import Clock
 from core.correspondents import CORRESPONDENTS_KEPT, Correspondent
 from core.errors import StoreRefused, StoreUnavailable
 from core.ids import ConversationId
-from core.inbox import OPEN_STATES, READ_LATER, InboxMark, InboxRow, InboxState, OpenRow, sources_of
+from core.inbox import ENDED_STATES, OPEN_STATES, READ_LATER, InboxMark, InboxRow, InboxState, OpenRow, sources_of
 from core.installations import Installation
 from core.media import MediaFile, MediaNote
 from core.storage import (
@@ -441,6 +441,9 @@ class MongoStore:
             operations = [operation for row in known for operation in _line_again(row)]
             await self._collection("messages").bulk_write(operations, ordered=True)
         await self._catch_up([row for row in rows if row.direction == "out"])
+        for row in rows:
+            if row.kind != "message":
+                await self._collection("messages").bulk_write(_changed(row), ordered=True)
 
     async def _catch_up(self, rows: Sequence[TranscriptRow]) -> None:
         """Raise lines to the delivery states that came before them."""
@@ -494,6 +497,22 @@ class MongoStore:
         kept = {"change": dict(change), "at": await self._earliest_database_time()}
         with suppress(DuplicateKeyError):
             await self._collection("early_statuses").update_one(below, {"$set": kept}, upsert=True)
+
+    @_translated
+    async def find_line(self, conversation_id: ConversationId, provider_id: str) -> TranscriptRow | None:
+        """Return the line of a message by the platform's id of it."""
+        named = {"conversation_id": conversation_id, "provider_id": provider_id}
+        found = [row async for row in self._collection("messages").find(named) if "event_id" in row]
+        lines = map(documents.transcript_row, found)
+        return next((line for line in lines if line.kind == "message"), None)
+
+    @_translated
+    async def forget_raw(self, row_id: str) -> None:
+        """Empty the raw bytes that an inbox row came in, in every row they were split into, once their turn is over."""
+        whole = row_id.partition("#")[0]
+        over = {"state": {"$in": [str(state) for state in ENDED_STATES]}}
+        for name in (whole, {"$gt": f"{whole}#", "$lt": f"{whole}$"}):  # "$" follows "#"
+            await self._collection("inbox").update_many({"_id": name} | over, {"$set": {"body": b"", "headers": {}}})
 
     @_translated
     async def transcript(self, conversation_id: ConversationId, after: int, limit: int) -> list[TranscriptRow]:
@@ -673,8 +692,25 @@ def _line_again(row: TranscriptRow) -> list[UpdateOne]:
     delivery = documents.delivery_fields(row)
     named: dict[str, Any] = {"_id": row.id, "conversation_id": row.conversation_id}
     return [
-        UpdateOne(named, {"$set": documents.transcript_document(row)}),
+        UpdateOne(named | {"changed_seq": None}, {"$set": documents.transcript_document(row)}),
         UpdateOne(named | {"rank": {"$lte": delivery["rank"]}}, _delivery(delivery)),
+    ]
+
+
+def _changed(row: TranscriptRow) -> list[UpdateOne | UpdateMany]:
+    """Return what a line that tells of a change does to others: `TranscriptRow.after`, as updates."""
+    said = {"conversation_id": row.conversation_id, "provider_id": row.about, "direction": "in"}
+    earlier = {"$or": [{"changed_seq": None}, {"changed_seq": {"$lt": row.seq}}]}
+    if row.kind == "edited":
+        edited = {"text": row.text, "edited_at": row.at, "changed_seq": row.seq}
+        version = {"text": row.before or "", "until": row.at}
+        return [UpdateOne(said | earlier, {"$set": edited, "$push": {"versions": version}})]
+    gone = {"text": "", "body": {}, "changed_seq": row.seq}
+    deleted = gone | {"deleted_at": row.at}
+    edits = {"conversation_id": row.conversation_id, "about": row.about, "kind": "edited"}
+    return [
+        UpdateOne(said | earlier, {"$set": deleted, "$unset": {"versions": "", "files": "", "trace.entities": ""}}),
+        UpdateMany(edits, {"$set": gone, "$unset": {"before": "", "trace.entities": ""}}),
     ]
 
 

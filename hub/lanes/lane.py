@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.events import Event
+from core.events import Event, MessageDeleted, MessageEdited
 from core.inbox import InboxRow
 
 
@@ -29,3 +29,9 @@ class Lane:
     look: bool = False
     """The database may have open rows that are not here."""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def changes(self) -> list[Event]:
+        """Return the edits and deletions that wait, in order."""
+        found = [task for task in self.tasks if isinstance(task.event, MessageEdited | MessageDeleted)]
+        return [task.event for task in sorted(found)]

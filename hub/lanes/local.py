@@ -434,7 +434,7 @@ class Lanes:
             else:
                 await reach("claim.done", task.row.channel)
                 self._note_wait(task)
-                await self._turns.take(hold, task.row, task.event)
+                await self._turns.take(hold, task.row, task.event, lane.changes)
                 self._breaker.note_handled()
         except (StoreUnavailable, VersionConflict):
             raise

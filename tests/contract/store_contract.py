@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.conversation import Conversation, Session
+from core.conversation import Conversation, Session, Trace
 from core.correspondents import HARD_BOUNCE, Correspondent
 from core.events import Address
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId
@@ -54,6 +54,15 @@ def line(name: str, state: str | None = None, seq: int = 1, direction: str = "ou
     fields = {"id": name, "conversation_id": C1, "desk": "support", "direction": direction, "seq": seq, "at": START}
     fields |= {"text": "hello", "body": {"text": "hello"}, "event_id": "e1", "state": state}
     return TranscriptRow.model_validate(fields | changes)
+
+
+def said(name: str, message: str | None, **changes: object) -> TranscriptRow:
+    trace = Trace(event_id=EventId(name), rung="flow", entities={"order": "A-1001"})
+    return line(name, direction="in", provider_id=message, trace=trace).model_copy(update=changes)
+
+
+def edit(name: str, text: str, before: str, seq: int) -> TranscriptRow:
+    return said(name, None, seq=seq, kind="edited", about="m1", text=text, before=before)
 
 
 def installation(name: str, **changes: object) -> Installation:
@@ -390,3 +399,60 @@ class StoreContract:
         files = (FileRef(row="k1", number=0, kind="image", name="lid.png", media_type="image/png", size_bytes=7),)
         await store.record([line("e1", None, 1, "in", files=files), line("e2", None, 2, "in")])
         assert [found.files for found in await store.transcript(C1, 0, 10)] == [files, ()]
+
+    async def test_a_line_is_found_by_the_platforms_id_of_its_message(self, store: Store) -> None:
+        await store.record([said("e1", "m1"), line("o1", "sent", seq=33, provider_id="p1")])
+        found = [await store.find_line(C1, name) for name in ("m1", "p1", "m2")]
+        assert [row and row.id for row in found] == ["e1", "o1", None]
+        assert await store.find_line(ConversationId("web:site:c2"), "m1") is None
+
+    async def test_an_edit_changes_the_line_it_is_about_and_keeps_what_was_said(self, store: Store) -> None:
+        """F066"""
+        edits = [edit("e2", "second", "hello", 64), edit("e3", "third", "second", 96)]
+        await store.record([said("e1", "m1")])
+        await store.record(edits)
+        await store.record([*edits, said("e1", "m1")])  # recovery writes again what may be missing
+        found = await store.find_line(C1, "m1")
+        assert found is not None
+        assert (found.text, [version.text for version in found.versions]) == ("third", ["hello", "second"])
+        assert found.edited_at is not None
+        assert [row.kind for row in await store.transcript(C1, 0, 10)] == ["message", "edited", "edited"]
+
+    async def test_a_line_that_was_changed_before_it_was_written_is_written_so(self, store: Store) -> None:
+        await store.record([said("e1", "m1").after(edit("e2", "second", "hello", 64))])
+        found = await store.find_line(C1, "m1")
+        assert found is not None
+        assert (found.text, [version.text for version in found.versions]) == ("second", ["hello"])
+
+    async def test_a_deletion_takes_the_words_and_leaves_the_fact(self, store: Store) -> None:
+        """F066, SECURITY section 7"""
+        deletion = said("e3", None, seq=96, kind="deleted", about="m1", text="", body={})
+        files = (FileRef(row="k1", number=0, kind="image"),)
+        first = said("e1", "m1", files=files)
+        await store.record([first, edit("e2", "the second", "hello", 64), said("e4", "m2", seq=128)])
+        await store.record([deletion])
+        await store.record([deletion, edit("e2", "the second", "hello", 64), said("e1", "m1")])
+        gone, changed, told, other = await store.transcript(C1, 0, 10)
+        assert (gone.text, gone.body, gone.versions, gone.deleted_at) == ("", {}, (), deletion.at)
+        assert gone.files == ()
+        assert gone.trace is not None
+        assert gone.trace.entities == {}
+        assert (changed.text, changed.before, told.kind, other.text) == ("", None, "deleted", "hello")
+
+    async def test_raw_bytes_are_forgotten_in_every_row_of_a_payload_once_its_turns_are_over(
+        self, store: Store
+    ) -> None:
+        names = ["b", "b#1", "b#2", "ba"]
+        await store.insert_inbox([row(name) for name in names])
+        await store.mark_inbox([InboxMark(id=name, state=InboxState.DONE) for name in ("b", "b#1", "ba")])
+        await store.forget_raw("b#1")
+        bodies = [(await store.find_inbox(name) or row("none")).body for name in names]
+        assert bodies == [b"", b"", b"\x00\xff{", b"\x00\xff{"]
+
+    async def test_a_mark_may_forget_the_raw_bytes(self, store: Store) -> None:
+        await store.insert_inbox([row("k1"), row("k2")])
+        await store.mark_inbox(
+            [InboxMark(id="k1", state=InboxState.DONE, forget=True), InboxMark(id="k2", state=InboxState.DONE)]
+        )
+        bodies = [(await store.find_inbox(name) or row("none")).body for name in ("k1", "k2")]
+        assert bodies == [b"", b"\x00\xff{"]

@@ -18,6 +18,7 @@ from channels.whatsapp.cloud.content import attachments_of, text_of
 from channels.whatsapp.cloud.payloads import MAX_THINGS, Contact, Message, Status, Value, Webhook
 from core.errors import MalformedPayload
 from core.events import (
+    Addressing,
     ChoiceMade,
     DeliveryStatusChanged,
     Event,
@@ -178,12 +179,18 @@ class _Reading:
         if message.reaction is not None:
             return self._reaction(message.reaction.message_id, message.reaction.emoji)
         if message.revoke is not None:
-            return MessageDeleted(**self._common(), message_id=message.revoke.original_message_id)
+            original = message.revoke.original_message_id
+            return MessageDeleted(**self._common(), message_id=original, addressed=self._addressed())
         if message.edit is not None:
             text = text_of(message.edit.message)
             automatic = "self" if self._is_echo else None
-            original = message.edit.original_message_id
-            return MessageEdited(**self._common(), message_id=original, text=text, automatic=automatic)
+            return MessageEdited(
+                **self._common(),
+                message_id=message.edit.original_message_id,
+                text=text,
+                addressed=self._addressed(),
+                automatic=automatic,
+            )
         if message.interactive is not None and message.interactive.type == CALL_PERMISSION:
             return None
         return self._choice() or self._written()
@@ -210,9 +217,12 @@ class _Reading:
             text=text_of(message),
             attachments=attachments_of(message),
             in_reply_to=message.context.id,
-            addressed="ambient" if message.group_id else "direct",
+            addressed=self._addressed(),
             automatic=self._automatic(),
         )
+
+    def _addressed(self) -> Addressing:
+        return "ambient" if self._message.group_id else "direct"
 
     def _automatic(self) -> Literal["self", "auto_generated"] | None:
         if self._is_echo or self._is_our_number():

@@ -187,6 +187,35 @@ def test_an_edit_that_no_person_made_is_nothing(fields: dict[str, Any]):
     assert normalize(edit(**fields)) == ()
 
 
+US = "<@U0DESK>"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "was", "is_now"),
+    [
+        ("at noon?", f"{US} at noon?", "ambient", "direct"),
+        (f"{US} at noon?", "at noon?", "direct", "ambient"),
+        ("at noon?", "at one?", "ambient", "ambient"),
+    ],
+)
+def test_an_edit_tells_whom_the_message_was_and_is_meant_for(old: str, new: str, was: str, is_now: str):
+    """S10: `message_changed` carries both texts."""
+    envelope = payload("edited.json")
+    for name, text in (("message", new), ("previous_message", old)):
+        envelope["event"][name] |= {"text": text, "thread_ts": None}
+    found = only(inbound(envelope))
+    assert isinstance(found, MessageEdited)
+    assert (found.was_addressed, found.addressed) == (was, is_now)
+
+
+def test_a_deletion_tells_whom_the_message_was_meant_for():
+    envelope = payload("deleted.json")
+    envelope["event"] |= {"channel": "C0HELP", "channel_type": "channel"}
+    found = only(inbound(envelope))
+    assert isinstance(found, MessageDeleted)
+    assert found.addressed == "ambient"
+
+
 def test_a_deletion_names_its_message():
     found = only(sample("deleted.json"))
     assert isinstance(found, MessageDeleted)

@@ -275,6 +275,15 @@ def test_new_words_are_an_edit() -> None:
     assert event.sent_at == datetime.fromtimestamp(1763800090, UTC)
 
 
+def test_an_edit_in_a_group_is_meant_for_us_only_where_it_names_us_t18() -> None:
+    group = {"id": -1001, "type": "supergroup", "title": "Team"}
+    edit = sample("edited_text")
+    edit["edited_message"] |= {"chat": group}
+    (event,) = events(edit)
+    assert isinstance(event, MessageEdited)
+    assert event.addressed == "ambient"
+
+
 def test_a_moving_live_location_and_changed_buttons_are_no_edits_t20() -> None:
     assert events(sample("live_location_moved")) == ()
     edit = sample("edited_text")

@@ -1,0 +1,74 @@
+"""Edits and deletions that meet their message before it has its turn: one that waits behind it, or came before it.
+
+Pure. What happens to a message that had its turn is for the bot (`Bot.respond`) and for the transcript.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from core.conversation import Conversation, EarlyChange
+from core.events import Event, EventBase, MessageDeleted, MessageEdited, MessageReceived
+
+EARLY_KEPT = timedelta(hours=24)
+"""How long a change waits for its message: as long as platforms try to deliver one (SEMANTICS section 2)."""
+EARLY_AT_MOST = 16
+"""Changes that wait in one conversation; the oldest goes."""
+
+
+def kept_early(conversation: Conversation, change: MessageEdited | MessageDeleted, now: datetime) -> Conversation:
+    """Return the conversation with a change that waits for its message; the same one counts once."""
+    if any(known.event_id == change.id for known in conversation.early):
+        return conversation
+    early = EarlyChange(
+        event_id=change.id,
+        message_id=change.message_id,
+        text=change.text if isinstance(change, MessageEdited) else None,
+        at=change.received_at,
+    )
+    return conversation.model_copy(update={"early": (*_still_waiting(conversation, now), early)[-EARLY_AT_MOST:]})
+
+
+def _still_waiting(conversation: Conversation, now: datetime) -> tuple[EarlyChange, ...]:
+    return tuple(change for change in conversation.early if now - change.at < EARLY_KEPT)
+
+
+def met(conversation: Conversation, event: Event, behind: Iterable[Event], now: datetime) -> tuple[Conversation, Event]:
+    """Return a message as it reads by now, and the conversation without the changes that had waited for it.
+
+    Args:
+        conversation: may know of changes that came before the message.
+        event: whose turn it is; anything but a message stays as it is.
+        behind: what waits for its turn in the same conversation, in order.
+        now: changes that have waited too long are forgotten.
+    """
+    if not isinstance(event, MessageReceived):
+        return conversation, event
+    if conversation.early:
+        waiting = _still_waiting(conversation, now)
+        for early in waiting:
+            if early.message_id == event.message_id:
+                event = _taken_back(event) if early.text is None else _reworded(event, early.text)
+        rest = tuple(change for change in waiting if change.message_id != event.message_id)
+        conversation = conversation.model_copy(update={"early": rest})
+    for change in behind:
+        if isinstance(change, MessageEdited | MessageDeleted) and change.message_id == event.message_id:
+            event = _taken_back(event) if isinstance(change, MessageDeleted) else _reworded(event, change.text)
+    return conversation, event
+
+
+def as_message(edit: MessageEdited) -> MessageReceived:
+    """Return what an edit says, as if it had just been written."""
+    shared = {name: getattr(edit, name) for name in EventBase.model_fields}
+    return MessageReceived(**shared, message_id=edit.message_id, text=edit.text, addressed=edit.addressed)
+
+
+def _reworded(event: MessageReceived, text: str) -> MessageReceived:
+    if event.is_deleted or event.text == text:
+        return event
+    return event.model_copy(update={"text": text, "full_text": None, "versions": (*event.versions, event.text)})
+
+
+def _taken_back(event: MessageReceived) -> MessageReceived:
+    """Return a message that says nothing any more: the fact stays, the content goes."""
+    gone = {"text": "", "full_text": None, "subject": None, "attachments": (), "versions": (), "is_deleted": True}
+    return event.model_copy(update=gone)
