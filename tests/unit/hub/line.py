@@ -32,14 +32,21 @@ from tests.fakes import FakeClock
 from tests.unit.hub.emulate.kit import running
 
 ACCOUNTS = {"slack": "acme", "telegram": "support", "whatsapp": "main", "email": "help"}
+CLOUD = "cloud"
+"""WhatsApp's second provider: the same channel, other calls and answers."""
+LINES = (*ACCOUNTS, CLOUD)
 PROVEN_AFTER_S = 30.0
 NOWHERE = "http://127.0.0.1:9"
 """Where Twilio tells what became of its messages."""
 
 
-def call(channel: str, text: str, number: int = 0) -> ApiCall:
+def channel_of(line: str) -> str:
+    return "whatsapp" if line == CLOUD else line
+
+
+def call(line: str, text: str, number: int = 0) -> ApiCall:
     """Return a reply as the channel's `render` gives it."""
-    match channel:
+    match line:
         case "slack":
             params: dict[str, Any] = {"channel": f"D{number}", "text": text}
             return ApiCall(method="chat.postMessage", params=params, bucket=f"D{number}")
@@ -48,6 +55,10 @@ def call(channel: str, text: str, number: int = 0) -> ApiCall:
         case "whatsapp":
             to = f"whatsapp:+4915100{number:05}"
             return ApiCall(method="messages.create", params={"to": to, "from_": twilio.NUMBER, "body": text}, bucket=to)
+        case "cloud":
+            to = f"4915100{number:05}"
+            params = {"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": text}}
+            return ApiCall(method="messages", params=params, bucket=to)
         case _:
             to = f"ann{number}@customer.example"
             params = {"to": to, "from": mail.ADDRESS, "subject": "Re: A question", "text": text, "root16": "0" * 16}
@@ -62,8 +73,13 @@ class Line:
     store: MemoryStore
     clock: FakeClock
     outbox: Outbox
-    channel: str
+    name: str
+    """Of its channel, or `CLOUD`."""
     waits: list[float] = field(default_factory=list)
+
+    @property
+    def channel(self) -> str:
+        return channel_of(self.name)
 
     @property
     def account(self) -> str:
@@ -88,7 +104,7 @@ class Line:
                 id=OutId(f"out-{number}-{index}"),
                 event_id=EventId(f"e{number}"),
                 inbox_id=f"e{number}",
-                call=call(self.channel, text, number),
+                call=call(self.name, text, number),
                 epoch=0,
                 seq=32 + index,
                 created_at=self.clock.now(),
@@ -143,7 +159,7 @@ class Line:
 
     def taken(self, number: int | None = None) -> list[str]:
         """Return what the platform took, in that order."""
-        mine = [sent for sent in self.platforms.ledger if number is None or _is_at(sent.place, number, self.channel)]
+        mine = [sent for sent in self.platforms.ledger if number is None or _is_at(sent.place, number, self.name)]
         return [sent.text.strip() for sent in mine]
 
     def asked(self) -> int:
@@ -156,8 +172,8 @@ class Line:
         return sum(sample.value for sample in found if sample.name.endswith("_total"))
 
 
-def _is_at(place: str, number: int, channel: str) -> bool:
-    asked = call(channel, "", number)
+def _is_at(place: str, number: int, line: str) -> bool:
+    asked = call(line, "", number)
     return place in {asked.bucket, asked.params.get("channel")}
 
 
@@ -166,8 +182,8 @@ async def nobody_calls(_inbound: Inbound) -> Acceptance:
 
 
 @asynccontextmanager
-async def line_on(channel: str, folder: Path, *faults: dict[str, Any]) -> AsyncIterator[Line]:
-    async with running() as platforms:
+async def line_on(name: str, folder: Path, *faults: dict[str, Any]) -> AsyncIterator[Line]:
+    async with running("cloud" if name == CLOUD else "twilio") as platforms:
         clock = FakeClock(datetime.now(UTC))
         settings = load_settings(
             environ={**platforms.environment(), "FRONTDESK_DATA": str(folder), "FRONTDESK_PUBLIC_URL": NOWHERE}
@@ -180,9 +196,9 @@ async def line_on(channel: str, folder: Path, *faults: dict[str, Any]) -> AsyncI
         correspondents = Correspondents(store, clock, names, channels, settings.limits.answers_per_day)
         outbox = Outbox(store, holds, records, clock, metrics, names, channels, correspondents, PROVEN_AFTER_S)
         for fault in faults:
-            await platforms.add_fault(Fault.model_validate({"platform": channel, **fault}))
+            await platforms.add_fault(Fault.model_validate({"platform": channel_of(name), **fault}))
         try:
-            yield Line(platforms, store, clock, outbox, channel)
+            yield Line(platforms, store, clock, outbox, name)
         finally:
             for one in channels.values():
                 await one.close()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hub.emulate.faults import Fault, Platform
-from tests.unit.hub.line import ACCOUNTS, down_for_hours, line_on
+from tests.unit.hub.line import CLOUD, LINES, channel_of, down_for_hours, line_on
 
-HTTP = ("slack", "telegram", "whatsapp")
+HTTP = ("slack", "telegram", "whatsapp", CLOUD)
 TEXTS = ["one", "two"]
 
 SENT: tuple[str, str | None] = ("sent", None)
@@ -21,7 +21,7 @@ HELD: tuple[str, str | None] = ("held", "unknown_outcome")
 Ends = list[tuple[str, str | None]]
 
 ONCE: list[tuple[str, dict[str, Any], Ends, list[str]]] = [
-    # F044: before and after acting. Slack and Twilio are asked; Telegram cannot be; a mail may go twice.
+    # F044: before and after acting. Slack and Twilio are asked; Telegram and Meta cannot be; a mail may go twice.
     ("slack", {"action": "error"}, [SENT, SENT], TEXTS),
     ("slack", {"action": "error", "moment": "after"}, [SENT, SENT], TEXTS),
     ("slack", {"action": "cut"}, [SENT, SENT], TEXTS),
@@ -32,6 +32,9 @@ ONCE: list[tuple[str, dict[str, Any], Ends, list[str]]] = [
     ("telegram", {"action": "error"}, [HELD, SENT], ["two"]),
     ("telegram", {"action": "error", "moment": "after"}, [HELD, SENT], TEXTS),
     ("telegram", {"action": "cut", "moment": "after"}, [HELD, SENT], TEXTS),
+    (CLOUD, {"action": "error"}, [HELD, SENT], ["two"]),
+    (CLOUD, {"action": "error", "moment": "after"}, [HELD, SENT], TEXTS),
+    (CLOUD, {"action": "cut", "moment": "after"}, [HELD, SENT], TEXTS),
     ("email", {"action": "error"}, [SENT, SENT], TEXTS),
     ("email", {"action": "error", "moment": "after"}, [SENT, SENT], ["one", *TEXTS]),
     # F048: a 200 that is none.
@@ -44,12 +47,15 @@ ONCE: list[tuple[str, dict[str, Any], Ends, list[str]]] = [
         for kind in ("truncated", "huge", "not_json")
     ),
     *(
-        ("telegram", {"action": "body", "kind": kind}, [HELD, SENT], TEXTS)
+        (channel, {"action": "body", "kind": kind}, [HELD, SENT], TEXTS)
+        for channel in ("telegram", CLOUD)
         for kind in ("truncated", "huge", "not_json")
     ),
     # F052: the recipient is gone.
     ("telegram", {"action": "refuse", "code": "403"}, [("failed", "forbidden"), SENT], ["two"]),
     ("whatsapp", {"action": "refuse", "code": "21610"}, [("failed", "21610"), SENT], ["two"]),
+    (CLOUD, {"action": "refuse", "code": "131021"}, [("failed", "131021"), SENT], ["two"]),
+    (CLOUD, {"action": "refuse", "code": "131056"}, [SENT, SENT], TEXTS),
     # F054: mail.
     ("email", {"action": "refuse", "code": "421"}, [SENT, SENT], TEXTS),
     ("email", {"action": "refuse", "code": "450"}, [SENT, SENT], TEXTS),
@@ -90,7 +96,7 @@ async def test_a_platform_that_wants_a_pause_gets_it_and_order_is_kept(
         assert line.asked() == 3, "nothing was asked during the pause"
 
 
-@pytest.mark.parametrize("channel", ACCOUNTS)
+@pytest.mark.parametrize("channel", LINES)
 async def test_a_platform_where_nobody_listens_is_tried_again_on_the_schedule(
     channel: Platform, tmp_path: Path
 ) -> None:
@@ -108,18 +114,18 @@ async def test_a_redirect_is_not_followed(channel: str, tmp_path: Path) -> None:
     """F050: the token stays with the platform that it is for."""
     async with line_on(channel, tmp_path) as line:
         elsewhere = line.platforms.http["orders"]
-        fault = {"platform": channel, "action": "redirect", "location": f"{elsewhere.url}/x", "times": 1}
+        fault = {"platform": channel_of(channel), "action": "redirect", "location": f"{elsewhere.url}/x", "times": 1}
         await line.platforms.add_fault(Fault.model_validate(fault))
         hold = await line.plan(*TEXTS)
         await line.finish(hold)
         assert line.taken() == ["two"]
         assert [state for state, _ in await line.ends(hold)] == ["failed", "sent"]
         assert {request.platform for request in line.platforms.ledger.lines if request.direction == "from_hub"} == {
-            channel
+            channel_of(channel)
         }
 
 
-@pytest.mark.parametrize("channel", ACCOUNTS)
+@pytest.mark.parametrize("channel", LINES)
 async def test_refused_credentials_cost_no_reply(channel: str, tmp_path: Path) -> None:
     """F051: what waits goes, in order, once they are good again."""
     async with line_on(channel, tmp_path, {"action": "unauthorized"}) as line:

@@ -9,7 +9,7 @@ from typing import Literal
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from hub.emulate.platforms import Platforms
+from hub.emulate.platforms import Platforms, WhatsAppBy
 from hub.emulate.world import World
 
 
@@ -25,8 +25,8 @@ class QuickWorld(World):
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Platforms]:
-    async with Platforms(QuickWorld()) as platforms:
+async def running(whatsapp_by: WhatsAppBy = "twilio") -> AsyncIterator[Platforms]:
+    async with Platforms(QuickWorld(), whatsapp_by=whatsapp_by) as platforms:
         yield platforms
 
 
