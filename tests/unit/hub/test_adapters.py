@@ -14,6 +14,7 @@ from hub.adapters import BUILT_IN, build_channel, channel_names, installed, part
 from hub.cli.main import app
 from hub.settings import PROJECT, Settings, load_settings
 from hub.templating import Templates
+from tests.servers.ports import free_port
 from tests.unit.hub.adapter_kit import announce, install, looked_at_anew
 
 NUMBER = {"FRONTDESK_FAX_MAIN_NUMBER": "+49 30 1"}
@@ -173,3 +174,17 @@ def test_check_lists_adapters_and_fails_on_a_broken_one(tmp_path: Path, monkeypa
         bad = CliRunner().invoke(app, ["check"])
     assert bad.exit_code == 1
     assert "frontdesk_fax.render needs ESCAPES" in " ".join(bad.output.split())
+
+
+def test_doctor_says_whether_an_adapter_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTDESK_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("FRONTDESK_DATABASE_PORT", str(free_port()))
+    install(tmp_path, monkeypatch)
+    told = CliRunner().invoke(app, ["doctor"]).output
+    assert "frontdesk-fax 0.1.0" in told
+    assert "Mend the package" not in told
+    (tmp_path / "frontdesk_fax" / "channel.py").write_text("")
+    with looked_at_anew():
+        broken = CliRunner().invoke(app, ["doctor"])
+    assert broken.exit_code == 1
+    assert "Mend the package" in broken.output
