@@ -18,7 +18,7 @@ from core.dialogue.engine import Results, ask, ended, may_ask, start, walk
 from core.dialogue.flows import Collect, Flow, HandoffReason
 from core.dialogue.hearing import Heard, hear, why_ignored
 from core.dialogue.intents import Intent
-from core.events import Event, MessageDeleted, MessageEdited, MessageReceived
+from core.events import Event, MembershipChanged, MessageDeleted, MessageEdited, MessageReceived, ReachabilityChanged
 from core.handoff.ownership import to_bot, to_queue
 from core.handoff.summary import summarize
 from core.ids import EventId
@@ -26,8 +26,9 @@ from core.knowledge.articles import Article
 from core.knowledge.library import Library
 from core.model import Json
 from core.ports import Understander
+from core.reachability import told
 from core.replies import Choice, Reply
-from core.understanding import IntentScore
+from core.understanding import IntentScore, Understanding
 
 FALLBACKS = ("fallback", "fallback_again", "fallback_offer_person")
 """What is said to the first, second, third text in a row that is not understood; then a person takes over (row 104)."""
@@ -38,9 +39,14 @@ HANDOFF_NOTICES: dict[HandoffReason, str] = {
 OTHER_HANDOFF_NOTICE = "handoff_taken_over"
 ENGINE_TEMPLATES = frozenset(
     {"article", "clarify", "cancelled", "back_with_bot", "choice_expired", "empty_message", "voice_not_understood"}
+    | {"opted_out", "introduction"}
     | {"attachment_not_understood", OTHER_HANDOFF_NOTICE, *FALLBACKS, *HANDOFF_NOTICES.values()}
 )
 """Every template that is named by code rather than by content."""
+OPTED_OUT = "opted_out"
+"""Said once to a person who wants no more messages; then nothing is."""
+INTRODUCTION = "introduction"
+"""Said once where we were added to a group or a channel."""
 CERTAIN = 1.0
 
 
@@ -72,6 +78,10 @@ class Bot:
             return self._ignore(conversation, event, reason)
         if isinstance(event, MessageEdited | MessageDeleted):
             return self._hear_change(conversation, event, now, results)
+        if isinstance(event, ReachabilityChanged | MembershipChanged):
+            conversation = told(conversation, event)
+        if isinstance(event, MembershipChanged) or (isinstance(event, ReachabilityChanged) and not _begins_anew(event)):
+            return self._take_note(conversation, event, now)
         return self._hear_anew(self._meet(conversation, event), event, now, results)
 
     def _hear_anew(
@@ -88,6 +98,29 @@ class Bot:
         if isinstance(draft, ActionWanted):
             return draft
         return self._finish(conversation, event, heard, draft, now)
+
+    # Somebody may no longer be written to, or may be again; we came into a group.
+
+    def _take_note(
+        self, conversation: Conversation, event: ReachabilityChanged | MembershipChanged, now: datetime
+    ) -> Turn:
+        """Note it, and say once what the person or the group is to know."""
+        template = self._worth_saying(conversation, event)
+        met = remembering(conversation, event)
+        if template is None:
+            return self._note(met, event)
+        if isinstance(event, MembershipChanged):
+            met = met.model_copy(update={"is_introduced": True})
+        known = met.model_copy(update={"address": event.address or met.address})
+        return self._finish(
+            known, event, Heard(Understanding(text="")), self._reply(template, Draft(met.session, "flow")), now
+        )
+
+    def _worth_saying(self, conversation: Conversation, event: ReachabilityChanged | MembershipChanged) -> str | None:
+        if isinstance(event, ReachabilityChanged):
+            return OPTED_OUT if event.change == "opted_out" and not event.answered_by_platform else None
+        is_new = event.change == "joined" and not conversation.is_introduced
+        return INTRODUCTION if is_new and self.desk.introduces_itself else None
 
     # A message that had its turn is changed.
 
@@ -418,6 +451,11 @@ def _before(last: LastSaid, now: Session) -> Session:
     asked = {name: max(last.before.asked.get(name, 0), times) for name, times in now.asked.items()}
     seen = {"asked": asked, "offered": now.offered, "turns": now.turns, "language": now.language}
     return last.before.model_copy(update=seen)
+
+
+def _begins_anew(event: ReachabilityChanged) -> bool:
+    """Tell whether somebody who opted in again is to be greeted, as if they had opened the conversation."""
+    return event.change == "opted_in" and not event.answered_by_platform
 
 
 def _moved_on(draft: Draft, before: Session) -> bool:

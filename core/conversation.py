@@ -66,6 +66,16 @@ class Handoff(Model):
     """The message whose words are in the summary."""
 
 
+class Unreachable(Model):
+    """The person cannot be written to: what waits for them is ended, and people see why."""
+
+    reason: str
+    """`blocked`, `opted_out`, `gone`, `removed`, or the platform's word for refusing a message."""
+    since: AwareDatetime
+    event_id: EventId | None = None
+    """The event that told it; its own answer may still go."""
+
+
 class LastSaid(Model):
     """The last message of the person, and the session before its turn: what a correction of it goes back to."""
 
@@ -109,6 +119,11 @@ class Conversation(Model):
     """Oldest first."""
     handoff: Handoff | None = None
     """What people were told when they got the conversation; follows an edit of what it quotes."""
+    unreachable: Unreachable | None = None
+    heard_at: AwareDatetime | None = None
+    """When the person last wrote, pressed or commanded, by our clock."""
+    is_introduced: bool = False
+    """We have said in this group or channel who we are."""
 
     def remembers(self, event: EventId) -> bool:
         """Tell whether the turn of this event is already in the state."""

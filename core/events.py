@@ -99,6 +99,8 @@ class MessageReceived(EventBase):
     automatic: Automatic | None = None
     failed_delivery: FailedDelivery | None = None
     """Of a bounce that says whom it is about and quotes a mail of ours."""
+    answered_by_platform: bool = False
+    """A word that the platform itself answers, such as HELP by SMS."""
     versions: tuple[str, ...] = ()
     """What it said before it was edited, where that was known before it had its turn; oldest first."""
     is_deleted: bool = False
@@ -180,10 +182,14 @@ class MembershipChanged(EventBase):
 
 
 class ReachabilityChanged(EventBase):
-    """The person blocked us, opted out, or came back."""
+    """The person blocked us, opted out, left their platform, or came back."""
 
     kind: Literal["reachability"] = "reachability"
-    change: Literal["blocked", "unblocked", "opted_out", "opted_in"]
+    change: Literal["blocked", "unblocked", "opted_out", "opted_in", "gone"]
+    text: str = ""
+    """The word that said so, where it was a word."""
+    answered_by_platform: bool = False
+    """The platform keeps the list and tells the person so."""
 
 
 class DeliveryStatusChanged(EventBase):
@@ -196,6 +202,8 @@ class DeliveryStatusChanged(EventBase):
     out_id: OutId | None = None
     """Our own id where the platform carries it back."""
     error_code: str | None = None
+    unreachable: bool = False
+    """It failed because this person cannot be reached any more."""
 
 
 Event = Annotated[

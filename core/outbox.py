@@ -7,6 +7,7 @@
                              |----> QUEUED         proof that it did not, or resending is the lesser harm
                              `----> HELD           no proof possible: a person decides
     QUEUED -> CANCELLED                            a person took over, the conversation was erased, too old
+    QUEUED -> UNDELIVERABLE                        the person blocked us, opted out or is gone
 
 SENDING is journaled before the socket opens. A row found in SENDING without a living owner is UNKNOWN, never QUEUED.
 """
@@ -48,9 +49,10 @@ class SendState(StrEnum):
     FAILED = "failed"
     HELD = "held"
     CANCELLED = "cancelled"
+    UNDELIVERABLE = "undeliverable"
 
 
-TERMINAL = frozenset({SendState.SENT, SendState.FAILED, SendState.HELD, SendState.CANCELLED})
+TERMINAL = frozenset({SendState.SENT, SendState.FAILED, SendState.HELD, SendState.CANCELLED, SendState.UNDELIVERABLE})
 
 UnknownSends = Literal["idempotent", "provable", "unprovable"]
 """What to do about a send in doubt. `idempotent`: sending again cannot double. `provable`: the platform can be

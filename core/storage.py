@@ -35,7 +35,7 @@ def delivery_rank(state: str) -> int:
     return DELIVERY_RANK.get(state, END_RANK)
 
 
-LineKind = Literal["message", "edited", "deleted"]
+LineKind = Literal["message", "edited", "deleted", "reachability", "membership"]
 """What a line of the transcript is: something said, or something that was done to it."""
 
 
@@ -85,7 +85,11 @@ class TranscriptRow(Model):
 
     def after(self, change: "TranscriptRow") -> "TranscriptRow":
         """Return the line as a change leaves it. Of a deleted message the fact stays; words go, those of edits too."""
-        if change.kind == "message" or self.direction == "out" or change.conversation_id != self.conversation_id:
+        if (
+            change.kind not in {"edited", "deleted"}
+            or self.direction == "out"
+            or change.conversation_id != self.conversation_id
+        ):
             return self
         if self.kind == "edited":
             is_gone = change.kind == "deleted" and change.about == self.about

@@ -58,6 +58,11 @@ class DeskRules(Protocol):
         """Return the languages it speaks; the first is its own."""
         ...
 
+    @property
+    def introduces_itself(self) -> bool:
+        """Tell whether it says who it is when it is added to a group or a channel."""
+        ...
+
 
 @dataclass(frozen=True)
 class Content:
@@ -134,6 +139,7 @@ def build_responders(
                 name=desk.name,
                 tone=desk.tone,
                 languages=desk.languages,
+                introduces_itself=desk.introduces_itself,
                 intents=tuple(intent for intent in content.intents if enabled(desk.name, intent)),
                 flows=content.flows,
                 content_version=content.version,

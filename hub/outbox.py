@@ -10,11 +10,12 @@ import structlog
 
 from channels.base import Channel
 from core.clock import Clock
-from core.errors import AccountRefused, DeliveryError, RateLimited, UnknownOutcome
+from core.errors import AccountRefused, DeliveryError, PermanentFailure, RateLimited, UnknownOutcome
 from core.failpoints import is_armed, reach
 from core.ids import OutId, account_of
 from core.inbox import InboxMark, InboxState
 from core.outbox import TIME_TO_LIVE, OutboxRow, SendState, after_error, in_doubt
+from core.reachability import refused, why_undeliverable
 from core.replies import Receipt
 from core.storage import Store, TranscriptRow
 from hub.correspondents import Correspondents
@@ -121,6 +122,9 @@ class Outbox:
             case SendState.SENDING:
                 await self._send(hold, row)
                 return None
+        if reason := why_undeliverable(hold.conversation, row):
+            self._end_undeliverable(hold, row, reason)
+            return None
         if reason := self._obsolete(hold, row, now):
             hold.put(row.ended(SendState.CANCELLED, reason))
             return None
@@ -152,6 +156,20 @@ class Outbox:
         log.warning(
             "not_sent", conversation=self.names(hold.id), out_id=row.id, becomes="failed", reason=ADDRESS_SUSPENDED
         )
+
+    def _end_undeliverable(self, hold: Hold, row: OutboxRow, reason: str) -> None:
+        hold.put(row.ended(SendState.UNDELIVERABLE, reason))
+        self.metrics.sends.labels(self._channel(hold).name, str(SendState.UNDELIVERABLE)).inc()
+        log.warning("not_sent", conversation=self.names(hold.id), out_id=row.id, becomes="undeliverable", reason=reason)
+
+    def note_unreachable(self, hold: Hold, code: str) -> None:
+        """Note that a platform cannot reach the person any more; written with what is written next."""
+        if hold.conversation is None or hold.conversation.unreachable is not None:
+            return
+        hold.conversation = refused(hold.conversation, code, self.clock.now())
+        hold.is_dirty = True
+        self.metrics.unreachable.labels(hold.conversation.channel, "refused").inc()
+        log.warning("unreachable", conversation=self.names(hold.id), reason=code)
 
     @staticmethod
     def _obsolete(hold: Hold, row: OutboxRow, now: datetime) -> str | None:
@@ -210,6 +228,8 @@ class Outbox:
     def _failed(self, hold: Hold, row: OutboxRow, error: DeliveryError) -> OutboxRow:
         now = self.clock.now()
         self._pauses.note(account_of(hold.id), row.call.bucket, error)
+        if isinstance(error, PermanentFailure) and error.unreachable:
+            self.note_unreachable(hold, error.code)
         if row.call.role == "aside" and not isinstance(error, RateLimited | AccountRefused):
             changed = row.ended(SendState.CANCELLED, "aside_failed")
         else:
@@ -239,7 +259,8 @@ class Outbox:
             return
         head = hold.open_rows[0]
         now = self.clock.now()
-        if head.state is SendState.QUEUED and head.retry_at is None and not self._obsolete(hold, head, now):
+        may_go = not self._obsolete(hold, head, now) and not why_undeliverable(hold.conversation, head)
+        if head.state is SendState.QUEUED and head.retry_at is None and may_go:
             hold.put(self.claimed(hold, head))
         await self.holds.save(hold)
 
@@ -312,7 +333,7 @@ class Outbox:
     @staticmethod
     def _line_out(hold: Hold, row: OutboxRow) -> TranscriptRow:
         text = row.call.params.get("text") or row.call.params.get("body") or ""
-        kept = row.state in {SendState.HELD, SendState.FAILED}
+        kept = row.state in {SendState.HELD, SendState.FAILED, SendState.UNDELIVERABLE}
         assert hold.conversation is not None  # noqa: S101  rows exist only where a turn was committed
         return TranscriptRow(
             id=row.id,

@@ -46,6 +46,8 @@ class Desk(Model):
     """`channel:account`."""
     tone: str = "friendly"
     languages: tuple[str, ...] = ("en",)
+    introduces_itself: bool = True
+    """Whether the bot says who it is, once, when it is added to a group or a channel."""
 
 
 class AccountPlan(Model):

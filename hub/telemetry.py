@@ -144,6 +144,12 @@ class Metrics:
             "frontdesk_send_seconds", "One api call.", ("channel",), buckets=LATENCY_BUCKETS_S, registry=r
         )
         self.handoffs = Counter("frontdesk_handoffs", "Conversations given to people.", ("reason",), registry=r)
+        self.unreachable = Counter(
+            "frontdesk_unreachable",
+            "Conversations whose person can no longer be reached.",
+            ("channel", "reason"),
+            registry=r,
+        )
         self.leases_lost = Counter("frontdesk_leases_lost", "Work thrown away because a lease was lost.", registry=r)
         self.inbox_rows = Gauge("frontdesk_inbox_rows", "Rows by state, as of the last sweep.", ("state",), registry=r)
         self.channel_up = Gauge("frontdesk_channel_up", "1 while an account listens.", labels, registry=r)

@@ -18,9 +18,11 @@ from core.events import (
     CommandGiven,
     DeliveryStatusChanged,
     Event,
+    MembershipChanged,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    ReachabilityChanged,
 )
 from core.failpoints import reach
 from core.handoff.silence import left_to_people
@@ -30,6 +32,7 @@ from core.media import FileRef, file_refs
 from core.model import Json
 from core.outbox import MAX_OUTBOX_ROWS, SEQ_STEP, OutboxRow, SendState
 from core.ports import Action, Escape, Responder, Words
+from core.reachability import heard_from, why_undeliverable
 from core.replies import Reply
 from core.storage import LineKind, Store, TranscriptRow, Version
 from hub.changes import Changes, with_change, withdrawn
@@ -124,6 +127,7 @@ class Turns:
                 return
             event = found
         conversation, event = met(conversation, event, behind, self.clock.now())
+        conversation = heard_from(conversation, event)
         turn = await self._answer(row, conversation, event)
         await reach("handle.done", event.channel)
         if turn.ignored is not None:
@@ -219,7 +223,7 @@ class Turns:
         is_open = [not row.is_terminal for row in out]
         if sum(is_open) + len(plan) > MAX_OUTBOX_ROWS:
             raise OutboxFull
-        if plan and not any(is_open):
+        if plan and not any(is_open) and why_undeliverable(conversation, plan[0]) is None:
             plan[0] = self.outbox.claimed(hold, plan[0])
         trace = turn.trace.model_copy(update={"latency_ms": self._since_ms(started)})
         line = self._line_in(conversation, event, trace)
@@ -284,8 +288,17 @@ class Turns:
                 hold.put(entry.sent(event.provider_id))  # whatever became of it later, it did reach the platform
                 hold.is_dirty = True
         await self.records.drain()  # the line that the status is about may be on its way
+        if event.unreachable:
+            await self._note_unreachable(hold, event)
         await self.store.note_delivery(hold.id, event.out_id, event.provider_id, event.status, event.error_code)
         self.records.mark(row.mark(InboxState.DONE))
+
+    async def _note_unreachable(self, hold: Hold, event: DeliveryStatusChanged) -> None:
+        """Note that a message failed for want of its person, unless they have written since it was sent."""
+        line = await self.store.find_line(hold.id, event.provider_id)
+        heard_at = hold.conversation.heard_at if hold.conversation is not None else None
+        if line is None or heard_at is None or line.at >= heard_at:
+            self.outbox.note_unreachable(hold, event.error_code or "")
 
     async def bury(self, hold: Hold, row: InboxRow, event: Event) -> None:
         """Give a conversation to people because one of its messages cannot be handled, and say so once.
@@ -323,6 +336,8 @@ class Turns:
         self.metrics.turn_seconds.observe(trace.latency_ms / 1000)
         if turn.handoff is not None:
             self.metrics.handoffs.labels(turn.handoff.reason).inc()
+        if (gone := conversation.unreachable) is not None and gone.event_id == event.id:
+            self.metrics.unreachable.labels(event.channel, gone.reason).inc()
         log.info(
             "turn",
             conversation=self.names(conversation.id),
@@ -378,6 +393,8 @@ def _of_message(event: Event) -> dict[str, Any]:
         case MessageEdited() | MessageDeleted():
             kind: LineKind = event.kind
             return {"kind": kind, "about": event.message_id, "before": event.was if kind == "edited" else None}
+        case ReachabilityChanged() | MembershipChanged():
+            return {"kind": event.kind, "reason": event.change}
         case _:
             return {}
 
@@ -404,7 +421,7 @@ def spoken_text(event: Event) -> str:
             return event.label or ""
         case CommandGiven():
             return f"/{event.name} {event.arguments}".strip()
-        case MessageEdited():
+        case MessageEdited() | ReachabilityChanged():
             return event.text
         case _:
             return ""

@@ -20,9 +20,11 @@ from core.events import (
     Attachment,
     DeliveryStatusChanged,
     Event,
+    MembershipChanged,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    ReachabilityChanged,
     Sender,
 )
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, conversation_id
@@ -97,6 +99,10 @@ class FakeChannel:
     def _event(self, message: dict[str, Any], at: datetime) -> Event:
         if "status" in message:
             return self._status(message, at)
+        if "reach" in message:
+            return ReachabilityChanged(**self._base(message, at), change=message["reach"])
+        if "member" in message:
+            return MembershipChanged(**self._base(message, at), member_id="us", change=message["member"], is_us=True)
         if "edits" in message or "deletes" in message:
             return self._change(message, at)
         return MessageReceived(
@@ -138,8 +144,9 @@ class FakeChannel:
             received_at=at,
             adapter="fake/1",
             status=message["status"],
-            provider_id="p1",
-            out_id=message["out_id"],
+            provider_id=message.get("provider_id", "p1"),
+            out_id=message.get("out_id"),
+            unreachable=message.get("unreachable", False),
         )
 
     async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:

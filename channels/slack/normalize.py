@@ -24,9 +24,11 @@ from channels.slack.payloads import (
     EventCallback,
     File,
     HomeEvent,
+    LeftEvent,
     MemberEvent,
     Message,
     MessageEvent,
+    PersonEvent,
     ReactionEvent,
     SlashCommand,
     installation_of,
@@ -47,6 +49,7 @@ from core.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    ReachabilityChanged,
     ReactionChanged,
     Sender,
 )
@@ -294,6 +297,23 @@ def _member(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     )
 
 
+def _left(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
+    """Read that we were removed; others who leave are told by `member_left_channel`."""
+    event = read(LeftEvent, payload)
+    us = delivery.bot_user or NOBODY_NAMED
+    base = _base(delivery, Place(event.channel), us, event.event_ts)
+    return (MembershipChanged(**base, member_id=us, change="left", is_us=True),)
+
+
+def _person(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
+    """Read that somebody's account was deactivated; whoever comes back is reachable when they write."""
+    event = read(PersonEvent, payload)
+    if not event.user.deleted:
+        return ()
+    person = event.user.id
+    return (ReachabilityChanged(**_base(delivery, Place(person), person, event.event_ts), change="gone"),)
+
+
 def _home(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     event = read(HomeEvent, payload)
     if event.tab != "messages":
@@ -406,6 +426,9 @@ _EVENTS: Mapping[str, Callable[[Delivery, dict[str, Any]], tuple[Event, ...]]] =
     "reaction_removed": _reaction,
     "member_joined_channel": _member,
     "member_left_channel": _member,
+    "channel_left": _left,
+    "group_left": _left,
+    "user_change": _person,
     "app_home_opened": _home,
 }
 """The events that we handle. `tokens_revoked`, `app_uninstalled` (S17) are for `workspaces`, not for a conversation."""

@@ -113,6 +113,27 @@ class MemberEvent(Slice):
     event_ts: str | None = None
 
 
+class ChangedPerson(Slice):
+    """A person of the workspace; `deleted` when their account was deactivated."""
+
+    id: str
+    deleted: bool = False
+
+
+class PersonEvent(Slice):
+    """`user_change`."""
+
+    user: ChangedPerson
+    event_ts: str | None = None
+
+
+class LeftEvent(Slice):
+    """`channel_left` and `group_left`: we were removed."""
+
+    channel: str
+    event_ts: str | None = None
+
+
 class HomeEvent(Slice):
     """`app_home_opened` (S16)."""
 

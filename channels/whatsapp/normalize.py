@@ -12,9 +12,19 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from channels.inbound import DeliveryKey, Inbound
+from channels.whatsapp.failures import UNREACHABLE
+from channels.whatsapp.optout import ADVANCED, Wish, wish_of
 from channels.whatsapp.payloads import MAX_MEDIA, InboundMessage, StatusCallback, form_fields, is_status
 from core.errors import MalformedPayload
-from core.events import Attachment, ChoiceMade, DeliveryStatusChanged, Event, MessageReceived, Sender
+from core.events import (
+    Attachment,
+    ChoiceMade,
+    DeliveryStatusChanged,
+    Event,
+    MessageReceived,
+    ReachabilityChanged,
+    Sender,
+)
 from core.ids import ChannelName, EventId, OutId, conversation_id
 
 ADAPTER = "whatsapp/1"
@@ -66,6 +76,8 @@ def normalize(inbound: Inbound, number: str) -> tuple[Event, ...]:
     message = _read(InboundMessage, fields)
     if token := message.button_payload or message.list_id:
         return (_choice(message, token, inbound),)
+    if (change := _reachability(message, inbound)) is not None:
+        return (change,)
     return (_message(message, fields, inbound, number),)
 
 
@@ -135,6 +147,26 @@ def _choice(message: InboundMessage, token: str, inbound: Inbound) -> ChoiceMade
     )
 
 
+def _wish(message: InboundMessage) -> tuple[Wish | None, bool]:
+    """Return what a word asks for, and whether Twilio has answered it."""
+    if message.opt_out_type is not None:
+        return ADVANCED.get(message.opt_out_type.upper()), True
+    by_sms = ":" not in message.from_
+    return wish_of(message.body, by_sms=by_sms), by_sms
+
+
+def _reachability(message: InboundMessage, inbound: Inbound) -> ReachabilityChanged | None:
+    wish, is_answered = _wish(message)
+    if wish not in ("stop", "start"):
+        return None
+    return ReachabilityChanged(
+        **_from_person(message, inbound),
+        change="opted_out" if wish == "stop" else "opted_in",
+        text=message.body,
+        answered_by_platform=is_answered,
+    )
+
+
 def _message(message: InboundMessage, fields: dict[str, str], inbound: Inbound, number: str) -> MessageReceived:
     return MessageReceived(
         **_from_person(message, inbound),
@@ -143,6 +175,7 @@ def _message(message: InboundMessage, fields: dict[str, str], inbound: Inbound, 
         attachments=_attachments(message, fields),
         in_reply_to=message.original_replied_message_sid,
         automatic="self" if bare(message.from_) == bare(number) else None,
+        answered_by_platform=_wish(message) == ("help", True),
     )
 
 
@@ -198,5 +231,6 @@ def _status_events(callback: StatusCallback, inbound: Inbound) -> tuple[Event, .
             provider_id=callback.message_sid,
             out_id=OutId(out_id) if out_id else None,
             error_code=callback.error_code,
+            unreachable=status == "failed" and (callback.error_code or "") in map(str, UNREACHABLE),
         ),
     )

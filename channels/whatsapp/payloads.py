@@ -77,6 +77,8 @@ class InboundMessage(_Form):
     list_id: str | None = None
     list_title: str | None = None
     original_replied_message_sid: str | None = None
+    opt_out_type: str | None = None
+    """Of a word that Advanced Opt-Out has acted on and answered."""
     latitude: float | None = Field(default=None, allow_inf_nan=False, ge=-90, le=90)
     longitude: float | None = Field(default=None, allow_inf_nan=False, ge=-180, le=180)
     address: str | None = None

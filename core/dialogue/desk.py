@@ -31,6 +31,8 @@ class Desk(Model):
     name: DeskName
     tone: str | None = None
     """Suffix of the templates that it prefers; only templating reads it."""
+    introduces_itself: bool = True
+    """Whether it says who it is when it is added to a group or a channel."""
     languages: tuple[str, ...] = ("en",)
     """The first one is spoken to people whose language is unknown."""
     intents: tuple[Intent, ...]

@@ -13,9 +13,11 @@ from core.events import (
     CommandGiven,
     ConversationOpened,
     Event,
+    MembershipChanged,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    ReachabilityChanged,
 )
 from core.ports import Understander
 from core.replies import Choice
@@ -53,20 +55,39 @@ def why_ignored(conversation: Conversation, event: Event) -> str | None:
     if conversation.remembers(event.id):
         return "already_taken"
     match event:
-        case MessageReceived(automatic=str() as machine):
-            return f"automatic:{machine}"
-        case MessageReceived(addressed="ambient"):
-            return "ambient"
-        case MessageEdited(automatic=None, was=str()) | MessageDeleted(was=str()):
-            return None
-        case MessageReceived(addressed="thread") if conversation.version == 0:
-            return "not_addressed"
+        case MessageReceived():
+            return _why_unheard(conversation, event)
         case ConversationOpened() if conversation.version > 0:
             return "already_open"
-        case MessageReceived() | ChoiceMade() | CommandGiven() | ConversationOpened():
+        case ChoiceMade() | CommandGiven() | ConversationOpened():
             return None
         case _:
-            return event.kind
+            return None if _is_worth_noting(conversation, event) else event.kind
+
+
+def _why_unheard(conversation: Conversation, message: MessageReceived) -> str | None:
+    if message.automatic is not None:
+        return f"automatic:{message.automatic}"
+    if message.answered_by_platform:
+        return "answered_by_platform"
+    if message.addressed == "ambient":
+        return "ambient"
+    return "not_addressed" if message.addressed == "thread" and conversation.version == 0 else None
+
+
+def _is_worth_noting(conversation: Conversation, event: Event) -> bool:
+    """Tell whether something that is no message is about a conversation that we have, or ought to begin."""
+    match event:
+        case MessageEdited():
+            return event.automatic is None and event.was is not None
+        case MessageDeleted():
+            return event.was is not None
+        case ReachabilityChanged():
+            return conversation.version > 0 or event.change in {"opted_out", "opted_in"}
+        case MembershipChanged():
+            return event.is_us and (conversation.version > 0 or event.change == "joined")
+        case _:
+            return False
 
 
 def hear(conversation: Conversation, event: Event, now: datetime, desk: Desk, understander: Understander) -> Heard:

@@ -279,7 +279,7 @@ class MemoryStore:
                 body = dict(row.body) if known is None else known.body
                 self._lines[row.id] = _Line(row.conversation_id, row.seq, body, _again(row, known))
             self._catch_up(row)
-            for line in self._lines.values() if row.kind != "message" else ():
+            for line in self._lines.values() if row.about is not None else ():
                 if line.row is not None and (changed := line.row.after(row)) is not line.row:
                     line.row, line.body = changed, dict(changed.body)
 

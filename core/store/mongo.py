@@ -442,7 +442,7 @@ class MongoStore:
             await self._collection("messages").bulk_write(operations, ordered=True)
         await self._catch_up([row for row in rows if row.direction == "out"])
         for row in rows:
-            if row.kind != "message":
+            if row.about is not None:
                 await self._collection("messages").bulk_write(_changed(row), ordered=True)
 
     async def _catch_up(self, rows: Sequence[TranscriptRow]) -> None:

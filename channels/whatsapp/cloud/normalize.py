@@ -15,7 +15,9 @@ from pydantic import ValidationError
 from channels.inbound import DeliveryKey, Inbound
 from channels.payload import load_object
 from channels.whatsapp.cloud.content import attachments_of, text_of
+from channels.whatsapp.cloud.failures import UNREACHABLE
 from channels.whatsapp.cloud.payloads import MAX_THINGS, Contact, Message, Status, Value, Webhook
+from channels.whatsapp.optout import wish_of
 from core.errors import MalformedPayload
 from core.events import (
     Addressing,
@@ -25,6 +27,7 @@ from core.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    ReachabilityChanged,
     ReactionChanged,
     Sender,
 )
@@ -193,7 +196,7 @@ class _Reading:
             )
         if message.interactive is not None and message.interactive.type == CALL_PERMISSION:
             return None
-        return self._choice() or self._written()
+        return self._choice() or self._wish() or self._written()
 
     def _reaction(self, message_id: str, emoji: str | None) -> ReactionChanged:
         """Return a reaction. Meta does not say which emoji was removed; a person has at most one under a message."""
@@ -208,6 +211,15 @@ class _Reading:
         else:
             return None
         return ChoiceMade(**self._common(), token=token, label=label, message_id=message.context.id)
+
+    def _wish(self) -> ReachabilityChanged | None:
+        """Return that a person wants no more messages, or wants them again: Meta acts on no word, so we do."""
+        message = self._message
+        wish = wish_of(text_of(message)) if message.type == "text" else None
+        if wish not in ("stop", "start") or message.group_id or self._automatic() is not None:
+            return None
+        change: Literal["opted_out", "opted_in"] = "opted_out" if wish == "stop" else "opted_in"
+        return ReachabilityChanged(**self._common(), change=change, text=text_of(message))
 
     def _written(self) -> MessageReceived:
         message = self._message
@@ -293,6 +305,7 @@ def _status(status: Status, contacts: tuple[Contact, ...], inbound: Inbound) -> 
         provider_id=status.id,
         out_id=OutId(out_id) if ours else None,
         error_code=str(status.errors[0].code) if status.errors else None,
+        unreachable=bool(status.errors) and status.errors[0].code in UNREACHABLE,
     )
 
 

@@ -20,6 +20,12 @@ HELD: tuple[str, str | None] = ("held", "unknown_outcome")
 
 Ends = list[tuple[str, str | None]]
 
+
+def gone(code: str) -> Ends:
+    """Return how two replies end to somebody who cannot be reached: nobody tries the second one."""
+    return [("failed", code), ("undeliverable", code)]
+
+
 ONCE: list[tuple[str, dict[str, Any], Ends, list[str]]] = [
     # F044: before and after acting. Slack and Twilio are asked; Telegram and Meta cannot be; a mail may go twice.
     ("slack", {"action": "error"}, [SENT, SENT], TEXTS),
@@ -38,7 +44,8 @@ ONCE: list[tuple[str, dict[str, Any], Ends, list[str]]] = [
     ("email", {"action": "error"}, [SENT, SENT], TEXTS),
     ("email", {"action": "error", "moment": "after"}, [SENT, SENT], ["one", *TEXTS]),
     # F048: a 200 that is none.
-    ("slack", {"action": "refuse", "code": "channel_not_found"}, [("failed", "channel_not_found"), SENT], ["two"]),
+    ("slack", {"action": "refuse", "code": "channel_not_found"}, gone("channel_not_found"), []),
+    ("slack", {"action": "refuse", "code": "msg_too_long"}, [("failed", "msg_too_long"), SENT], ["two"]),
     ("slack", {"action": "refuse", "code": "ratelimited"}, [SENT, SENT], TEXTS),
     # F049: an answer that cannot be read. It was done.
     *(
@@ -52,9 +59,9 @@ ONCE: list[tuple[str, dict[str, Any], Ends, list[str]]] = [
         for kind in ("truncated", "huge", "not_json")
     ),
     # F052: the recipient is gone.
-    ("telegram", {"action": "refuse", "code": "403"}, [("failed", "forbidden"), SENT], ["two"]),
-    ("whatsapp", {"action": "refuse", "code": "21610"}, [("failed", "21610"), SENT], ["two"]),
-    (CLOUD, {"action": "refuse", "code": "131021"}, [("failed", "131021"), SENT], ["two"]),
+    ("telegram", {"action": "refuse", "code": "403"}, gone("forbidden"), []),
+    ("whatsapp", {"action": "refuse", "code": "21610"}, gone("21610"), []),
+    (CLOUD, {"action": "refuse", "code": "131021"}, gone("131021"), []),
     (CLOUD, {"action": "refuse", "code": "131056"}, [SENT, SENT], TEXTS),
     # F054: mail.
     ("email", {"action": "refuse", "code": "421"}, [SENT, SENT], TEXTS),

@@ -21,6 +21,7 @@ from core.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    ReachabilityChanged,
     ReactionChanged,
 )
 from tests.unit.channels.slack.slack_samples import event, form_of, inbound, payload, sample, socket
@@ -214,6 +215,27 @@ def test_a_deletion_tells_whom_the_message_was_meant_for():
     found = only(inbound(envelope))
     assert isinstance(found, MessageDeleted)
     assert found.addressed == "ambient"
+
+
+def told(**fields: Any) -> tuple[Event, ...]:
+    envelope = payload("text_dm.json")
+    envelope["event"] = {"event_ts": "1763812900.000100", **fields}
+    return normalize(inbound(envelope))
+
+
+def test_a_person_whose_account_is_deactivated_is_gone():
+    """CHANNELS 1.5: sends would end in user_not_found."""
+    (found,) = told(type="user_change", user={"id": "U0ANNA", "deleted": True, "name": "anna"})
+    assert isinstance(found, ReachabilityChanged)
+    assert (found.change, found.conversation_id) == ("gone", "slack:acme:U0ANNA")
+    assert told(type="user_change", user={"id": "U0ANNA", "deleted": False}) == ()
+
+
+@pytest.mark.parametrize("kind", ["channel_left", "group_left"])
+def test_that_we_were_removed_from_a_channel_is_told(kind: str):
+    (found,) = told(type=kind, channel="C0HELP")
+    assert isinstance(found, MembershipChanged)
+    assert (found.change, found.is_us, found.conversation_id) == ("left", True, "slack:acme:C0HELP")
 
 
 def test_a_deletion_names_its_message():

@@ -11,6 +11,7 @@ from core.events import (
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    ReachabilityChanged,
     ReactionChanged,
 )
 from tests.unit.channels.whatsapp.cloud_kit import (
@@ -111,6 +112,25 @@ def test_a_message_taken_back_names_it() -> None:
     event = one(type="revoke", text=None, revoke={"original_message_id": "wamid.1"})
     assert isinstance(event, MessageDeleted)
     assert event.message_id == "wamid.1"
+
+
+@pytest.mark.parametrize(("text", "change"), [("Stop", "opted_out"), ("abmelden", "opted_out"), ("START", "opted_in")])
+def test_a_word_that_opts_out_or_in_is_heard_before_the_bot(text: str, change: str) -> None:
+    """SECURITY section 7; Meta itself acts on no word."""
+    event = one(text={"body": text})
+    assert isinstance(event, ReachabilityChanged)
+    assert (event.change, event.answered_by_platform, event.text) == (change, False, text)
+
+
+def test_a_stop_word_among_others_is_a_message() -> None:
+    assert isinstance(one(text={"body": "please stop the delivery"}), MessageReceived)
+
+
+@pytest.mark.parametrize(("code", "unreachable"), [(131026, True), (131047, False)])
+def test_a_failed_status_says_whether_the_person_can_be_reached(code: int, unreachable: bool) -> None:
+    (event,) = events(body(change(statuses=(status("failed") | {"errors": [{"code": code}]},))))
+    assert isinstance(event, DeliveryStatusChanged)
+    assert event.unreachable is unreachable
 
 
 def test_media_is_a_reference_and_neither_address_nor_token() -> None:

@@ -1,4 +1,4 @@
-"""W1, W2, W9, W11, W12, W25."""
+"""W1, W2, W9, W11, W12, W25, W27."""
 
 import contextlib
 from typing import Any
@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from channels.inbound import Inbound
 from channels.whatsapp.normalize import NAME, OUT_ID_HEADER, identify, normalize
+from channels.whatsapp.payloads import form_fields
 from core.errors import MalformedPayload
-from core.events import Attachment, ChoiceMade, DeliveryStatusChanged, Event, MessageReceived
+from core.events import Attachment, ChoiceMade, DeliveryStatusChanged, Event, MessageReceived, ReachabilityChanged
 from core.ids import AccountName
 from tests.fakes import START
 from tests.unit.channels.whatsapp.whatsapp_kit import FIXTURES, NUMBER, encoded, form
@@ -26,6 +27,12 @@ def events(body: bytes, out_id: str | None = None) -> tuple[Event, ...]:
 
 def name(body: bytes) -> str:
     return identify(posted(body)).primary
+
+
+def changed(case: str, **fields: str | None) -> bytes:
+    """Return a form with other values in it; None leaves one out."""
+    known = form_fields(form(case)) | fields
+    return encoded(**{name: value for name, value in known.items() if value is not None})
 
 
 def message(case: str) -> MessageReceived:
@@ -145,9 +152,61 @@ def test_nul_is_dropped():
     assert message("nul_body").text == "ab"
 
 
-@pytest.mark.parametrize(("case", "text"), [("referral", "I saw your ad"), ("forwarded", "look"), ("stop", "STOP")])
-def test_unknown_parameters_and_stop_are_plain_messages(case: str, text: str):
+@pytest.mark.parametrize(("case", "text"), [("referral", "I saw your ad"), ("forwarded", "look")])
+def test_unknown_parameters_are_plain_messages(case: str, text: str):
     assert message(case).text == text
+
+
+SMS, WHATSAPP = "+4915112345678", "whatsapp:+4915112345678"
+
+
+@pytest.mark.parametrize(
+    ("sender", "body", "advanced", "change", "is_answered"),
+    [
+        (SMS, "Stop", None, "opted_out", True),
+        (SMS, "cancel", None, "opted_out", True),
+        (SMS, "START", None, "opted_in", True),
+        (WHATSAPP, "STOP", None, "opted_out", False),
+        (WHATSAPP, "abmelden", None, "opted_out", False),
+        (WHATSAPP, "arrêt", None, "opted_out", False),
+        (WHATSAPP, "start", None, "opted_in", False),
+        (WHATSAPP, "ENOUGH", "STOP", "opted_out", True),
+        (WHATSAPP, "MORE", "START", "opted_in", True),
+    ],
+)
+def test_a_word_that_opts_out_or_in_is_heard_before_the_bot_w27(
+    sender: str, body: str, advanced: str | None, change: str, is_answered: bool
+):
+    """W27, SECURITY section 7: by SMS, and with Advanced Opt-Out, Twilio keeps the list and answers."""
+    (event,) = events(changed("text", From=sender, Body=body, OptOutType=advanced))
+    assert isinstance(event, ReachabilityChanged)
+    assert (event.change, event.answered_by_platform, event.text) == (change, is_answered, body)
+
+
+@pytest.mark.parametrize(
+    ("sender", "body", "advanced", "is_answered"),
+    [
+        (SMS, "HELP", None, True),
+        (SMS, "yes", None, False),
+        (SMS, "please stop", None, False),
+        (WHATSAPP, "help", None, False),
+        (WHATSAPP, "cancel", None, False),
+        (WHATSAPP, "INFO", "HELP", True),
+    ],
+)
+def test_other_words_are_messages_and_those_that_twilio_answers_say_so(
+    sender: str, body: str, advanced: str | None, is_answered: bool
+):
+    (event,) = events(changed("text", From=sender, Body=body, OptOutType=advanced))
+    assert isinstance(event, MessageReceived)
+    assert event.answered_by_platform is is_answered
+
+
+@pytest.mark.parametrize(("code", "unreachable"), [("63032", True), ("21610", True), ("63016", False), (None, False)])
+def test_a_failed_status_says_whether_the_person_can_be_reached_w27(code: str | None, unreachable: bool):
+    (event,) = events(changed("status_failed", ErrorCode=code))
+    assert isinstance(event, DeliveryStatusChanged)
+    assert event.unreachable is unreachable
 
 
 def test_our_own_number_is_marked_as_ourselves():
