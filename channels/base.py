@@ -15,7 +15,7 @@ from core.events import Address, Attachment, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId
 from core.installations import Installations
 from core.model import Model
-from core.ports import Escape, Mailbox, MediaShelf, Words
+from core.ports import Escape, Mailbox, MediaShelf, Offers, Words
 from core.replies import ApiCall, Receipt, Reply
 
 CONTRACT = 1
@@ -82,6 +82,10 @@ def _nobody_asks(_channel: ChannelName, _account: AccountName) -> None:
     """Stand for `Resources.missed` where no backfill runs (one account alone, as the commands use it)."""
 
 
+def _no_offers(_channel: ChannelName, _account: AccountName) -> Offers | None:
+    """Stand for `Resources.offers` where nothing is shown (one account alone, as the commands use it)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What the hub lends to a channel."""
@@ -97,6 +101,8 @@ class Resources:
     """Where accounts that their customers install keep what they are given; None where nothing is kept."""
     media: MediaShelf | None = None
     """Where uploads are kept; None where none are taken."""
+    offers: Callable[[ChannelName, AccountName], Offers | None] = _no_offers
+    """Returns what the account's desk offers before anybody writes."""
 
 
 class Channel(Protocol):

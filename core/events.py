@@ -127,6 +127,16 @@ class CommandGiven(EventBase):
     arguments: str = ""
 
 
+class FormSubmitted(EventBase):
+    """Somebody filled in a form that we showed, and it could be taken."""
+
+    kind: Literal["form"] = "form"
+    form: str
+    """The name of the form, which is its intent's."""
+    fields: dict[str, str]
+    """What was filled in, by slot."""
+
+
 class MessageEdited(EventBase):
     """A message has a new text."""
 
@@ -210,6 +220,7 @@ Event = Annotated[
     MessageReceived
     | ChoiceMade
     | CommandGiven
+    | FormSubmitted
     | MessageEdited
     | MessageDeleted
     | ReactionChanged

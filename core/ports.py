@@ -1,11 +1,13 @@
 """What the core asks of the outside, as protocols. The hub plugs in the real ones, tests plug in fakes."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from core.conversation import ActionResult, ActionWanted, Conversation, Turn
 from core.events import Event
+from core.forms import Form
 from core.media import MediaFile
 from core.model import Json
 from core.understanding import Understanding
@@ -50,6 +52,37 @@ class Responder(Protocol):
 
 Action = Callable[[Mapping[str, Json]], Awaitable[ActionResult]]
 """One thing the bot may ask of another system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """One thing that a desk can do."""
+
+    command: str
+    """What asks for it, without the slash."""
+    label: str
+
+
+class Offers(Protocol):
+    """What a desk offers before anybody writes, for channels that have a place for it."""
+
+    @property
+    def forms(self) -> Sequence[Form]:
+        """Return the forms."""
+        ...
+
+    @property
+    def abilities(self) -> Sequence[Ability]:
+        """Return what the desk can do, in the order of its menu."""
+        ...
+
+    def words(self, template: str, context: Mapping[str, Json], escapes: Mapping[str, Escape]) -> Words:
+        """Bind a template in the desk's own language.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        ...
 
 
 class MediaShelf(Protocol):

@@ -5,6 +5,7 @@
     intents/<name>.yaml  what people come for, in their own words
     articles/<id>.md     answers, with front matter
     flows/<name>.yaml    what to collect, do and say
+    forms/<name>.yaml    what to ask for at once, where a platform can show a form
 
 Only this module touches the files; the core gets values. A mistake is told with its file and field, or line.
 """
@@ -25,6 +26,7 @@ from core.dialogue.desk import Desk
 from core.dialogue.flows import Flow, Say
 from core.dialogue.intents import Intent
 from core.errors import ConfigError
+from core.forms import Form
 from core.ids import DeskName
 from core.knowledge.articles import Article
 from core.knowledge.library import Library
@@ -33,6 +35,8 @@ from core.nlu.model import FORMAT, Model
 from core.nlu.training import LabelledText, train
 from core.nlu.understander import TextUnderstander, prepared
 
+HOME = "home"
+"""The template of what a channel shows before anybody writes."""
 VERSION_CHARS = 12
 """Of a SHA-256 in hex: 48 bits name a version of the content."""
 FRONT_MATTER = "---"
@@ -74,12 +78,14 @@ class Content:
     articles: tuple[Article, ...]
     entities: tuple[EntityPattern, ...]
     choice_words: dict[str, ChoiceWords]
+    forms: tuple[Form, ...] = ()
 
     @property
     def templates(self) -> frozenset[str]:
         """Return every reply that content or code names; each needs a template."""
         said = {intent.use for intent in self.intents if intent.automation == "reply" and intent.use}
-        return ENGINE_TEMPLATES.union(said, *(flow.templates for flow in self.flows))
+        shown = {HOME, *(form.template for form in self.forms)}
+        return ENGINE_TEMPLATES.union(said, shown, *(flow.templates for flow in self.flows))
 
     @property
     def actions(self) -> frozenset[str]:
@@ -109,6 +115,7 @@ def load_content(folder: Path) -> Content:
         flows=_read_all(folder, "flows/*.yaml", Flow.model_validate, _read_yaml),
         articles=_read_all(folder, "articles/*.md", Article.model_validate, _read_article),
         entities=_read(folder / "entities.yaml", TypeAdapter(tuple[EntityPattern, ...]).validate_python, _read_yaml),
+        forms=_read_all(folder, "forms/*.yaml", Form.model_validate, _read_yaml),
         choice_words=_read(folder / "choices.yaml", TypeAdapter(dict[str, ChoiceWords]).validate_python, _read_yaml),
     )
     _check(content, folder)
@@ -241,6 +248,7 @@ def _check(content: Content, folder: Path) -> None:
     _check_unique([flow.name for flow in content.flows], folder / "flows")
     _check_unique([article.id for article in content.articles], folder / "articles")
     _check_commands(content.intents, folder)
+    _check_forms(content, folder)
     for intent in content.intents:
         known = {"flow": flows, "article": articles}.get(intent.automation)
         if known is not None and intent.use not in known:
@@ -262,3 +270,14 @@ def _check_unique(names: Sequence[str], folder: Path) -> None:
 
 def _check_commands(intents: Sequence[Intent], folder: Path) -> None:
     _check_unique([command for intent in intents for command in intent.commands], folder / "intents")
+
+
+def _check_forms(content: Content, folder: Path) -> None:
+    """Check that a form stands for an intent, which answers where none can be shown."""
+    _check_unique([form.name for form in content.forms], folder / "forms")
+    commands = {intent.name: intent.commands for intent in content.intents}
+    for form in content.forms:
+        if form.name not in commands:
+            raise ConfigError(f"{folder}/forms: {form.name} is the name of no intent")
+        if missing := set(form.commands) - set(commands[form.name]):
+            raise ConfigError(f"{folder}/forms: {form.name}: {', '.join(sorted(missing))} is no command of its intent")

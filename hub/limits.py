@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from channels.inbound import Pace
 from core.clock import Clock
-from core.events import ChoiceMade, CommandGiven, Event, MessageEdited, MessageReceived
+from core.events import ChoiceMade, CommandGiven, Event, FormSubmitted, MessageEdited, MessageReceived
 from core.ids import account_key
 from core.inbox import InboxRow
 from hub.rates import Buckets
@@ -35,7 +35,7 @@ class SenderLimits:
 
         Only what a person says counts. The key is the person, not the conversation: each mail of a flood may begin one.
         """
-        counts = isinstance(event, MessageReceived | MessageEdited | ChoiceMade | CommandGiven)
+        counts = isinstance(event, MessageReceived | MessageEdited | ChoiceMade | CommandGiven | FormSubmitted)
         if not counts or (isinstance(event, MessageReceived | MessageEdited) and event.addressed == "ambient"):
             return None
         queue = self._mails if event.channel == MAIL else self._chats

@@ -141,7 +141,7 @@ def _problems_of(words: BoundWords, block: str, channel: str, sample: Sample) ->
         return
     if not text.strip():
         yield f"templates/{words.file} says nothing"
-    if block == "blocks":
+    if block in ("blocks", "view"):
         yield from _not_blocks(text)
     if block == "text" and channel != "email" and not sample.long:
         yield from _too_long(text)

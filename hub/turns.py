@@ -18,6 +18,7 @@ from core.events import (
     CommandGiven,
     DeliveryStatusChanged,
     Event,
+    FormSubmitted,
     MembershipChanged,
     MessageDeleted,
     MessageEdited,
@@ -423,6 +424,8 @@ def spoken_text(event: Event) -> str:
             return f"/{event.name} {event.arguments}".strip()
         case MessageEdited() | ReachabilityChanged():
             return event.text
+        case FormSubmitted():
+            return "\n".join((f"/{event.form}", *(f"{name}: {value}" for name, value in event.fields.items())))
         case _:
             return ""
 

@@ -15,8 +15,8 @@ from channels.inbound import Inbound
 from core import failpoints
 from core.clock import Clock
 from core.errors import ConfigError, StoreUnavailable
-from core.ids import AccountName, ChannelName, DeskName
-from core.ports import Action, MediaShelf, Responder
+from core.ids import AccountName, ChannelName, DeskName, account_key
+from core.ports import Action, MediaShelf, Offers, Responder
 from core.storage import Member, Store
 from core.store.mongo import MongoStore
 from hub.adapters import build_channel, template_folders
@@ -42,6 +42,7 @@ from hub.limits import SenderLimits
 from hub.mailbox import StoreMailbox
 from hub.media.download import Downloader
 from hub.media.shelf import Shelf
+from hub.offers import DeskOffers
 from hub.outbox import Outbox
 from hub.records import Records
 from hub.settings import Role, Settings
@@ -66,6 +67,7 @@ def build_channels(
     clock: Clock,
     missed: Callable[[ChannelName, AccountName], None] = lambda _channel, _account: None,
     media: MediaShelf | None = None,
+    offers: Callable[[ChannelName, AccountName], Offers | None] = lambda _channel, _account: None,
 ) -> dict[str, Channel]:
     """Build every account that is set up; a platform's library is imported only where an account uses it."""
     resources = Resources(
@@ -76,6 +78,7 @@ def build_channels(
         missed=missed,
         installations=mailbox.store,
         media=media,
+        offers=offers,
     )
     channels: dict[str, Channel] = {}
     for plan in settings.accounts:
@@ -194,7 +197,13 @@ def assemble(
     door = _Door()
     channels: dict[str, Channel] = {}
     shelf = build_shelf(settings, store, channels, clock, metrics)
-    channels |= build_channels(settings, door.accept, StoreMailbox(store, clock), clock, door.missed, shelf)
+    templates = Templates(settings.templates, template_folders())
+
+    def offers(channel: ChannelName, account: AccountName) -> Offers:
+        desk = settings.desk_of[account_key(channel, account)]
+        return DeskOffers(mind.content, desk, templates, channel)
+
+    channels |= build_channels(settings, door.accept, StoreMailbox(store, clock), clock, door.missed, shelf, offers)
     members = Members(store, Member(worker, role, settings.node), clock, metrics)
     holds, records = Holds(store, worker, clock, metrics, settings.node, members.owns), Records(store)
     lanes, sweep, suspects = None, None, None
@@ -202,7 +211,18 @@ def assemble(
     if role in TAKES_TURNS:
         suspects = Suspects(settings.data / "handling", worker)
         lanes = _build_lanes(
-            settings, store, clock, metrics, holds, records, channels, mind.responders, session, members, suspects
+            settings,
+            store,
+            clock,
+            metrics,
+            holds,
+            records,
+            channels,
+            mind.responders,
+            templates,
+            session,
+            members,
+            suspects,
         )
         sweep = Sweep(store, holds, lanes, clock, metrics, members, lambda: hints is not None and hints.is_settled)
     dispatch = Dispatch(members, lanes, hints)
@@ -253,6 +273,7 @@ def _build_lanes(
     records: Records,
     channels: Mapping[str, Channel],
     responders: Mapping[DeskName, Responder],
+    templates: Templates,
     session: aiohttp.ClientSession,
     members: Members,
     suspects: Suspects,
@@ -284,7 +305,7 @@ def _build_lanes(
         desks=settings.desk_of,
         responders=responders,
         actions=actions,
-        templates=Templates(settings.templates, template_folders()),
+        templates=templates,
         outbox=outbox,
         correspondents=correspondents,
         changes=Changes(store, holds, records, clock),

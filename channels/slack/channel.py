@@ -17,6 +17,7 @@ from channels.slack.client import SlackClient
 from channels.slack.history import History, ManyHistories, how_often
 from channels.slack.install import InstallPages
 from channels.slack.payloads import installation_of, read_payload
+from channels.slack.surfaces import Surfaces
 from channels.slack.webhook import Webhook
 from channels.slack.workspaces import Workspaces
 from core.errors import AccountRefused, ConfigError
@@ -43,6 +44,7 @@ class SlackChannel:
         token = settings.bot_token
         self._client = SlackClient(token.get_secret_value() if token is not None else None, settings.api_url)
         self._workspaces = self._open_workspaces()
+        self._surfaces = Surfaces(resources.offers(self.name, account), self._in_workspace)
         self._history = (
             History(account, self._client, resources.clock)
             if self._workspaces is None
@@ -117,10 +119,11 @@ class SlackChannel:
         clock, accept = self._resources.clock, self._resources.accept
         app, workspaces = self._settings.client(), self._workspaces
         if app is None or workspaces is None:
-            return Webhook(self.account, secrets, clock, accept).routes()
+            return Webhook(self.account, secrets, clock, accept, surfaces=self._surfaces).routes()
         api_url, origin = self._settings.api_url, self._resources.public_url
         pages = InstallPages(self.account, app, api_url, origin, clock, workspaces)
-        return Webhook(self.account, secrets, clock, accept, workspaces.hear).routes() + pages.routes()
+        webhook = Webhook(self.account, secrets, clock, accept, workspaces.hear, self._surfaces)
+        return webhook.routes() + pages.routes()
 
     async def listen(self) -> None:
         """Receive over a socket until cancelled; returns at once in http mode."""
@@ -128,7 +131,7 @@ class SlackChannel:
             return
         from channels.slack.socket_mode import Journal, listen  # http mode does without Bolt
 
-        journal = Journal(self.account, self._resources.clock, self._resources.accept)
+        journal = Journal(self.account, self._resources.clock, self._resources.accept, self._surfaces)
         connected = partial(self._resources.missed, self.name, self.account)
         await listen(self._settings.app_token.get_secret_value(), self._client.web, journal, connected)
 
@@ -150,6 +153,7 @@ class SlackChannel:
 
     async def close(self) -> None:
         """Let go of connections."""
+        await self._surfaces.close()
         await self._client.close()
 
 

@@ -93,7 +93,7 @@ def _interaction_key(prefix: str, payload: Mapping[str, Any], inbound: Inbound) 
     actions = payload.get("actions")
     first = actions[0] if isinstance(actions, list) and actions else None
     if text_at(payload, "type") != "block_actions" or not isinstance(first, dict):
-        return DeliveryKey(_by_trigger(prefix, payload) or _hashed(inbound))
+        return DeliveryKey(_by_trigger(prefix, payload) or _hashed(inbound), order=_arrival(inbound))
     pressed_at = text_at(first, "action_ts")
     place = text_at(payload, "container", "message_ts") or text_at(payload, "container", "view_id")
     parts = (place, text_at(first, "action_id"), pressed_at, text_at(payload, "user", "id"))
@@ -117,7 +117,7 @@ def _timestamp(value: str | None) -> str | None:
 
 
 def _arrival(inbound: Inbound) -> str:
-    """Order a command by our clock: it carries no time, and without one it would overtake what was written before."""
+    """Order a command or a form by our clock: it carries no time, and would overtake what was written before."""
     return f"{inbound.received_at.timestamp():.6f}"
 
 

@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from channels.inbound import Inbound
+from channels.slack.forms import values_of
 from channels.slack.keys import TIMESTAMP, USER_MESSAGE_SUBTYPES, identify
 from channels.slack.mrkdwn import mentions, plain_text
 from channels.slack.payloads import (
+    ASK,
     DIRECT_IDS,
     EVENTS_API,
+    FORM,
     INTERACTIVE,
     SLASH_COMMANDS,
     BlockAction,
@@ -28,9 +31,12 @@ from channels.slack.payloads import (
     MemberEvent,
     Message,
     MessageEvent,
+    Person,
     PersonEvent,
     ReactionEvent,
+    Shortcut,
     SlashCommand,
+    Submission,
     installation_of,
     read,
     read_payload,
@@ -45,6 +51,7 @@ from core.events import (
     CommandGiven,
     ConversationOpened,
     Event,
+    FormSubmitted,
     MembershipChanged,
     MessageDeleted,
     MessageEdited,
@@ -328,17 +335,48 @@ def _interactive(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ..
     kind = text_at(payload, "type")
     if kind is None:
         raise MalformedPayload("an interaction without type")
-    if kind != "block_actions":
-        return ()  # modals, shortcuts, dialogs: we open none
-    pressed = read(BlockActions, payload)
+    match kind:
+        case "block_actions":
+            return _pressed(delivery, read(BlockActions, payload))
+        case "view_submission":
+            return _filled_in(delivery, read(Submission, payload))
+        case "shortcut":
+            shortcut = read(Shortcut, payload)
+            return (_command(delivery, shortcut.user, shortcut.callback_id),)
+        case _:
+            return ()  # dialogs, closed modals
+
+
+def _pressed(delivery: Delivery, pressed: BlockActions) -> tuple[Event, ...]:
     place = _place_pressed(pressed)
     if place is None:
-        return ()  # in a modal or on the home tab
+        return _asked(delivery, pressed)
     return tuple(
         _choice(delivery, pressed, place, action, token, part)
         for part, (action, token) in enumerate((action, _token(action)) for action in pressed.actions)
         if token
     )
+
+
+def _asked(delivery: Delivery, pressed: BlockActions) -> tuple[Event, ...]:
+    """Read the press of a button on the home tab: a command. A form that could not be opened comes here too."""
+    asked = (action for action in pressed.actions if (action.action_id or "").startswith((ASK, FORM)))
+    return tuple(_command(delivery, pressed.user, action.value) for action in asked if action.value)
+
+
+def _command(delivery: Delivery, user: Person, name: str) -> CommandGiven:
+    base = _base(delivery, Place(user.id), user.id, None, user.username or user.name)
+    return CommandGiven(**base, name=name.lower())
+
+
+def _filled_in(delivery: Delivery, submission: Submission) -> tuple[Event, ...]:
+    """Read a form. It belongs to the person's direct messages, wherever it was opened."""
+    name = submission.view.callback_id or ""
+    if not name.startswith(FORM):
+        return ()
+    user = submission.user
+    base = _base(delivery, Place(user.id), user.id, None, user.username or user.name)
+    return (FormSubmitted(**base, form=name.removeprefix(FORM), fields=values_of(submission.view)),)
 
 
 def _token(action: BlockAction) -> str | None:

@@ -27,6 +27,12 @@ DIRECT_IDS = ("D", *PERSON_IDS)
 """First letters of what names a direct message; docs.slack.dev/reference/objects/conversation-object."""
 
 
+FORM = "form:"
+"""Begins the `callback_id` of our modals, and the `action_id` of a button that opens one; the form's name follows."""
+ASK = "ask:"
+"""Begins the `action_id` of a button that gives a command, which is its value."""
+
+
 class Slice(BaseModel):
     """The part of a payload that we read."""
 
@@ -189,8 +195,44 @@ class BlockAction(Slice):
     action_ts: str | None = None
 
 
+class Filled(Slice):
+    """What stands in one element of a modal."""
+
+    value: str | None = None
+    selected_option: Option | None = None
+
+
+class ViewState(Slice):
+    """All that stands in a modal: `block_id` -> `action_id` -> element."""
+
+    values: dict[str, dict[str, Filled]] = {}
+
+
+class View(Slice):
+    """A modal that was submitted (S23)."""
+
+    callback_id: str | None = None
+    state: ViewState = ViewState()
+
+
+class Submission(Slice):
+    """`view_submission`; docs.slack.dev/reference/interaction-payloads/view-interactions-payload."""
+
+    user: "Person"
+    view: View
+
+
+class Shortcut(Slice):
+    """`shortcut`: a global one; docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload."""
+
+    user: "Person"
+    callback_id: str
+
+
 class Container(Slice):
     """Where the used element sits; an ephemeral message has no `message` (S24), a modal no channel (S23)."""
+
+    type: str | None = None
 
     channel_id: str | None = None
     message_ts: str | None = None

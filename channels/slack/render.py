@@ -55,7 +55,7 @@ CAPABILITIES = Capabilities(
     unknown_sends="provable",
     bucket_paces={"": CHANNEL_PACE},
 )
-ESCAPES: Mapping[str, Escape] = {"text": escape_mrkdwn, "blocks": escape_block_json}
+ESCAPES: Mapping[str, Escape] = {"text": escape_mrkdwn, "blocks": escape_block_json, "view": escape_block_json}
 """Block name of a template to the escape of its variables."""
 
 

@@ -21,6 +21,7 @@ from channels.base import Accept
 from channels.inbound import Inbound
 from channels.payload import clean_text
 from channels.slack.payloads import ENVELOPE_HEADER
+from channels.slack.surfaces import Surfaces
 from core.clock import Clock
 from core.errors import StoreUnavailable
 from core.ids import AccountName, ChannelName
@@ -37,14 +38,20 @@ class Journal:
     account: AccountName
     clock: Clock
     accept: Accept
+    surfaces: Surfaces
 
-    async def keep(self, request: SocketModeRequest) -> None:
-        """Return once an envelope is durable.
+    async def keep(self, request: SocketModeRequest) -> dict[str, Any] | None:
+        """Return once an envelope is durable, or needs not be; what is returned goes along with the acknowledgement.
 
         Raises:
             StoreUnavailable: it is not.
         """
-        await self.accept(self._inbound(request))
+        inbound = self._inbound(request)
+        if (answer := await self.surfaces.respond(inbound)) is not None:
+            return answer.body
+        await self.accept(inbound)
+        self.surfaces.notice(inbound)
+        return None
 
     def _inbound(self, request: SocketModeRequest) -> Inbound:
         retry = {"x-slack-retry-num": request.retry_attempt, "x-slack-retry-reason": request.retry_reason}
@@ -82,11 +89,11 @@ class JournalingHandler(AsyncSocketModeHandler):
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         """Journal an envelope, then acknowledge it; without a journal it is left for Slack to send again."""
         try:
-            await self._journal.keep(req)
+            payload = await self._journal.keep(req)
         except StoreUnavailable:
             log.warning("slack envelope not acknowledged: the store does not answer")
             return
-        await client.send_socket_mode_response(SocketModeResponse(envelope_id=req.envelope_id))
+        await client.send_socket_mode_response(SocketModeResponse(envelope_id=req.envelope_id, payload=payload))
 
 
 async def listen(app_token: str, web: AsyncWebClient, journal: Journal, connected: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ from channels.base import Accept
 from channels.http import headers_of, read_body, try_later
 from channels.inbound import Inbound
 from channels.payload import clean_text, load_object
+from channels.slack.surfaces import Surfaces
 from channels.slack.verify import verify
 from core.clock import Clock
 from core.errors import InvalidSignature, MalformedPayload, StoreUnavailable
@@ -40,12 +41,14 @@ class Webhook:
         clock: Clock,
         accept: Accept,
         hear: Hear = hear_nothing,
+        surfaces: Surfaces | None = None,
     ) -> None:
         self._account = account
         self._secrets = secrets
         self._clock = clock
         self._accept = accept
         self._hear = hear
+        self._surfaces = surfaces
 
     def routes(self) -> list[web.RouteDef]:
         """Return the three addresses that Slack's settings ask for; they all do the same."""
@@ -55,7 +58,7 @@ class Webhook:
         ]
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Verify, journal, and answer with an empty 200: any other body breaks modals (S23)."""
+        """Verify, journal, and answer with an empty 200: to a modal any other body says what is wrong in it (S23)."""
         body = await read_body(request)
         if _is_ssl_check(body):
             return web.Response()
@@ -67,11 +70,16 @@ class Webhook:
         challenge = _challenge(body)
         if challenge is not None:
             return web.Response(text=challenge, headers={"X-Content-Type-Options": "nosniff"})
+        inbound = self._inbound(request, body)
+        if self._surfaces is not None and (answer := await self._surfaces.respond(inbound)) is not None:
+            return web.Response() if answer.body is None else web.json_response(answer.body)
         try:
-            await self._accept(self._inbound(request, body))
+            await self._accept(inbound)
             await self._hear(body)
         except StoreUnavailable:
             return try_later()
+        if self._surfaces is not None:
+            self._surfaces.notice(inbound)
         return web.Response()
 
     def _verify(self, request: web.Request, body: bytes) -> None:

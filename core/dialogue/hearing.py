@@ -13,6 +13,7 @@ from core.events import (
     CommandGiven,
     ConversationOpened,
     Event,
+    FormSubmitted,
     MembershipChanged,
     MessageDeleted,
     MessageEdited,
@@ -59,7 +60,7 @@ def why_ignored(conversation: Conversation, event: Event) -> str | None:
             return _why_unheard(conversation, event)
         case ConversationOpened() if conversation.version > 0:
             return "already_open"
-        case ChoiceMade() | CommandGiven() | ConversationOpened():
+        case ChoiceMade() | CommandGiven() | FormSubmitted() | ConversationOpened():
             return None
         case _:
             return None if _is_worth_noting(conversation, event) else event.kind
@@ -100,6 +101,8 @@ def hear(conversation: Conversation, event: Event, now: datetime, desk: Desk, un
             return _picked(choice, Understanding(text=choice.label), desk)
         case CommandGiven():
             return _hear_command(event.name, event.arguments, desk, understander)
+        case FormSubmitted():
+            return _hear_form(event, desk)
         case MessageReceived():
             return _hear_message(conversation, event, now, desk, understander)
         case _:
@@ -112,6 +115,13 @@ def _hear_command(name: str, arguments: str, desk: Desk, understander: Understan
         return _understood(arguments, desk, understander)
     intent = intent or desk.by_command(LOST_COMMAND)
     return Heard(Understanding(text=arguments), picked=intent.name if intent else None)
+
+
+def _hear_form(event: FormSubmitted, desk: Desk) -> Heard:
+    """Take all fields at once; a form of content that is gone is only words."""
+    intent = desk.intent(event.form)
+    words = "\n".join(event.fields.values())
+    return Heard(Understanding(text=words), picked=intent.name if intent else None, slots=event.fields)
 
 
 def _hear_message(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
-from hub.emulate import cloud, mail, slack, telegram, twilio
+from hub.emulate import cloud, mail, slack, slack_views, telegram, twilio
 from hub.emulate.ledger import Sent
 from hub.emulate.platforms import Platforms
 from hub.emulate.telegram import MAX_TEXT_UTF16_UNITS
@@ -60,6 +60,30 @@ class SlackPerson:
         """Press a button."""
         message = self._standin.message(sent.provider_id)
         body = slack.press(message, self.name, value, self._standin.next_ts())
+        return self._bring("interactivity", body, slack.FORM)
+
+    def command(self, name: str, text: str = "") -> Delivery:
+        """Give a slash command."""
+        trigger = self._standin.views.trigger(self.name)
+        return self._bring("commands", slack_views.command(slack.TEAM, self.name, name, text, trigger), slack.FORM)
+
+    def open_home(self) -> Delivery:
+        """Look at the app's home tab."""
+        event_id = f"Ev{uuid.uuid4().hex[:12].upper()}"
+        view = self._standin.views.homes.get(self.name)
+        return self._bring("events", slack.home_opened(event_id, self.name, view, self._standin.next_ts()), slack.JSON)
+
+    def press_at_home(self, label: str) -> Delivery:
+        """Press a button of the home tab."""
+        view, trigger = self._standin.views.homes[self.name], self._standin.views.trigger(self.name)
+        button = next(one for one in slack_views.buttons_on(view) if one["text"]["text"] == label)
+        body = slack_views.home_press(slack.TEAM, self.name, view, button, trigger)
+        return self._bring("interactivity", body, slack.FORM)
+
+    def submit(self, **values: str) -> Delivery:
+        """Send the modal that is open, with these fields filled in."""
+        view, trigger = self._standin.views.modals[self.name], self._standin.views.trigger(self.name)
+        body = slack_views.submission(slack.TEAM, self.name, view, values, trigger)
         return self._bring("interactivity", body, slack.FORM)
 
     def _bring(self, path: str, body: bytes, media_type: str) -> Delivery:

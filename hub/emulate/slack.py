@@ -16,6 +16,7 @@ from hub.emulate.files import Files
 from hub.emulate.http import DID, arguments_of, is_gone, retry_after_header
 from hub.emulate.ledger import Button
 from hub.emulate.slack_installs import SlackInstalls
+from hub.emulate.slack_views import SlackViews
 from hub.emulate.webhook import Delivery, Outcome, Trouble, bring
 from hub.emulate.world import World
 
@@ -44,12 +45,14 @@ class SlackStandin:
     world: World
     name: Platform = "slack"
     installs: SlackInstalls = field(init=False)
+    views: SlackViews = field(init=False)
     files: Files = field(default_factory=Files)
     _posted: list[dict[str, Any]] = field(default_factory=list)
     _counter: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.installs = SlackInstalls(self.world.clock, BOT_USER, APP)
+        self.views = SlackViews(self.world.clock)
 
     # the Web API
 
@@ -99,6 +102,10 @@ class SlackStandin:
                 return web.json_response({"ok": True, "revoked": True})
             case "chat.postMessage":
                 return await self._post(request, arguments)
+            case "views.open" | "views.publish":
+                act = self.views.open if method == "views.open" else self.views.publish
+                wrong = act(arguments)
+                return self.refusal(wrong) if wrong is not None else web.json_response({"ok": True})
             case "files.info":
                 return self._file(request, str(arguments["file"]))
             case "conversations.open":
@@ -175,6 +182,7 @@ class SlackStandin:
             outcome = await self.try_once(url, body, attempt, media_type, trouble)
             delivery.note(outcome, is_taken=outcome.is_taken)
             if outcome.is_taken:
+                self.views.answered(body, outcome.body)
                 return
             if outcome.status is not None and outcome.headers.get("X-Slack-No-Retry") == "1":  # S5
                 break
@@ -275,6 +283,22 @@ def message_event(
             "event_context": f"4-{event_id}",
         }
     ).encode()
+
+
+def home_opened(event_id: str, user: str, view: Mapping[str, Any] | None, ts: str) -> bytes:
+    """Return an `app_home_opened` event; `view` is there only if one was published before (S16)."""
+    event: dict[str, Any] = {"type": "app_home_opened", "user": user, "channel": direct_channel(user), "tab": "home"}
+    event |= {"event_ts": ts} | ({"view": view} if view is not None else {})
+    authorization = {"enterprise_id": None, "team_id": TEAM, "user_id": BOT_USER, "is_bot": True}
+    envelope: dict[str, Any] = {
+        "team_id": TEAM,
+        "api_app_id": APP,
+        "event": event,
+        "type": "event_callback",
+        "event_id": event_id,
+    }
+    envelope |= {"event_time": int(ts.partition(".")[0]), "authorizations": [authorization]}
+    return json.dumps(envelope).encode()
 
 
 def press(message: Mapping[str, Any], user: str, value: str, action_ts: str) -> bytes:

@@ -21,6 +21,8 @@ class Outcome:
     status: int | None
     trouble: Trouble | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    """What was answered, where the platform does something with it."""
 
     @property
     def is_taken(self) -> bool:
@@ -55,7 +57,7 @@ async def _post(
     try:
         async with session.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False) as answer:
             trouble: Trouble | None = None if answer.status // 100 == 2 else "http_error"
-            return Outcome(answer.status, trouble, dict(answer.headers))
+            return Outcome(answer.status, trouble, dict(answer.headers), await answer.read())
     except TimeoutError:
         return Outcome(None, "http_timeout")
     except (aiohttp.ClientError, OSError):

@@ -13,7 +13,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from hub.emulate import twilio
-from hub.emulate.people import WhatsAppPerson
+from hub.emulate.people import TwilioPerson
 from hub.emulate.platforms import Platforms
 from hub.emulate.world import World
 from tests.integration.listener import Heard, Listener, listening
@@ -41,7 +41,7 @@ class Account:
     async def say(self, text: str) -> str:
         """Write to the sender; returns the address of who wrote."""
         if self.platforms is not None:
-            person = WhatsAppPerson(self.platforms.world, self.platforms.twilio, f"{self.hub_url}/whatsapp/main", 7)
+            person = TwilioPerson(self.platforms.world, self.platforms.twilio, f"{self.hub_url}/whatsapp/main", 7)
             person.say(text)
             return person.place
         assert self.server is not None

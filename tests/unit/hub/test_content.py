@@ -24,7 +24,7 @@ def test_the_starter_content_is_complete() -> None:
     names = {intent.name for intent in content.intents}
     assert {"greeting", "order_status", "refund_request", "password_reset", "billing_question", "help"} <= names
     assert len(content.articles) >= 6
-    assert {flow.name for flow in content.flows} == {"order_status", "refund_request"}
+    assert {flow.name for flow in content.flows} == {"it_request", "order_status", "refund_request"}
     assert content.actions == {"orders.find"}
 
 
