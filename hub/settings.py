@@ -21,9 +21,8 @@ from core.errors import ConfigError
 from core.ids import DeskName
 from core.media import MediaPolicy
 from core.model import Model
-from hub.adapters import BUILT_IN, channel_names, no_such_channel, providers_of
+from hub.adapters import channel_names, no_such_channel, providers_of
 
-CHANNELS = BUILT_IN
 GENERATED_SECRETS = {"web": "secret"}
 """Fields that the hub makes up and keeps in the data folder when nobody gives them."""
 PROJECT = Path(__file__).resolve().parents[1]

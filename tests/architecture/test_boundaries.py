@@ -93,10 +93,10 @@ def test_every_channel_folder_holds_the_same_files(folder: Path) -> None:
     assert missing == []
 
 
-def test_the_settings_know_the_channels_that_have_a_folder() -> None:
-    from hub.settings import CHANNELS
+def test_the_table_of_channels_has_those_that_have_a_folder() -> None:
+    from hub.adapters import BUILT_IN
 
-    assert sorted(CHANNELS) == [folder.name for folder in channel_folders()]
+    assert sorted(BUILT_IN) == [folder.name for folder in channel_folders()]
 
 
 @pytest.mark.parametrize("folder", channel_folders(), ids=lambda folder: folder.name)

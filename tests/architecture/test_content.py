@@ -2,8 +2,8 @@
 
 import importlib
 
+from hub.adapters import BUILT_IN
 from hub.content import load_content
-from hub.settings import CHANNELS
 from hub.template_check import check_templates
 from hub.templating import Templates
 from hub.turns import TROUBLE
@@ -25,7 +25,7 @@ def test_every_template_is_named_by_code_or_content() -> None:
 
 
 def test_every_template_renders_on_every_channel() -> None:
-    escapes = {channel: importlib.import_module(f"channels.{channel}.render").ESCAPES for channel in CHANNELS}
+    escapes = {channel: importlib.import_module(f"channels.{channel}.render").ESCAPES for channel in BUILT_IN}
     assert check_templates(TEMPLATES, escapes, load_content(CONTENT).templates | {TROUBLE.template}) == []
 
 
@@ -37,7 +37,7 @@ def test_a_channels_templates_are_variants_of_common_ones() -> None:
     common = Templates(TEMPLATES).replies
     names = {
         path.name.split(".")[0]
-        for channel in CHANNELS
+        for channel in BUILT_IN
         for path in (TEMPLATES / channel).glob("*.j2")
         if not path.name.startswith("_")
     }

@@ -21,10 +21,11 @@ from core.conversation import ActionResult, ActionWanted, Conversation, Turn
 from core.events import Event
 from core.ids import DeskName, account_key
 from core.replies import ApiCall
+from hub.adapters import BUILT_IN
 from hub.cli.replay import account_for_replay
 from hub.clock import SystemClock
 from hub.content import build_responders
-from hub.settings import CHANNELS, Settings, load_settings
+from hub.settings import Settings, load_settings
 from hub.templating import Templates
 from tests.conversation.telling import find_order, model_folder, starter_content
 from tests.fakes import START
@@ -230,7 +231,7 @@ async def chats(
 ) -> AsyncIterator[dict[str, Chat]]:
     """Hold the conversation on every channel; the tokens of choices are the same in every run."""
     settings = load_settings(environ={"FRONTDESK_DATA": str(tmp_path_factory.mktemp("data"))})
-    channels = {name: account_for_replay(settings, name, SystemClock()) for name in CHANNELS}
+    channels = {name: account_for_replay(settings, name, SystemClock()) for name in BUILT_IN}
     with monkeypatch.context() as patch:
         patch.setattr(secrets, "token_bytes", bytes)
         bots = build_responders(starter_content(), settings.desks, model_folder())

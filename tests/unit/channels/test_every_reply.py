@@ -31,10 +31,11 @@ from core.dialogue.intents import Intent
 from core.ids import DeskName, EventId
 from core.replies import ApiCall, Choice, Reply
 from core.understanding import Understanding
+from hub.adapters import BUILT_IN
 from hub.cli.replay import account_for_replay
 from hub.clock import SystemClock
 from hub.content import load_content
-from hub.settings import CHANNELS, load_settings
+from hub.settings import load_settings
 from tests.conversation.test_five_shapes import PLATFORMS, Platform
 from tests.fakes import START
 from tests.shared_files import PROJECT
@@ -358,14 +359,14 @@ class Bench:
 async def channels(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Channel]]:
     """Build an account of every channel; none talks to anybody."""
     given_settings = load_settings(environ={"FRONTDESK_DATA": str(tmp_path_factory.mktemp("data"))})
-    built: dict[str, Channel] = {name: account_for_replay(given_settings, name, SystemClock()) for name in CHANNELS}
+    built: dict[str, Channel] = {name: account_for_replay(given_settings, name, SystemClock()) for name in BUILT_IN}
     built[CLOUD] = cloud_kit.channel()
     yield built
     for channel in built.values():
         await channel.close()
 
 
-@pytest.mark.parametrize("name", [*CHANNELS, CLOUD])
+@pytest.mark.parametrize("name", [*BUILT_IN, CLOUD])
 @pytest.mark.timeout(0 if EXAMPLES >= CAMPAIGN else 120)
 def test_nothing_of_a_random_reply_is_lost_or_too_long_and_its_choices_are_read_back(
     name: str, channels: dict[str, Channel]
