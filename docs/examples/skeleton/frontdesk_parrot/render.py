@@ -1,5 +1,6 @@
 """Reply -> calls of Parrot's API. Pure. Limits: name the page of the platform's documentation."""
 
+import unicodedata
 from collections.abc import Mapping
 
 from channels.inbound import Pace
@@ -20,6 +21,8 @@ ACCOUNT_PACE = Pace(per_s=10.0, burst=10)
 """How fast Parrot takes messages of one account; what is more waits in the hub."""
 SEAMS = ("\n\n", "\n", " ")
 """Where a long text is cut, best place first: between paragraphs, lines, words."""
+JOINER = "\u200d"
+SKIN_TONES = range(0x1F3FB, 0x1F400)
 
 
 def plain(text: str) -> str:
@@ -55,16 +58,31 @@ def render(reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
 
 
 def split_text(text: str, limit: int = MAX_TEXT) -> tuple[str, ...]:
-    """Cut a text into parts of at most `limit` code points; only white space at the cuts is dropped.
+    r"""Cut a text into parts of at most `limit` code points; only white space at the cuts is dropped.
 
     >>> split_text("One two. Three four.", 12)
     ('One two.', 'Three four.')
+    >>> split_text("e\u0301" * 3, 5) == ("e\u0301e\u0301", "e\u0301")
+    True
     """
     parts: list[str] = []
     rest = text.strip()
     while len(rest) > limit:
         places = (rest.rfind(seam, limit // 2, limit + len(seam)) for seam in SEAMS)
-        end = next((place for place in places if place > 0), limit)
+        end = next((place for place in places if place > 0), 0) or _whole_characters(rest, limit)
         parts.append(rest[:end].rstrip())
         rest = rest[end:].lstrip()
     return (*parts, rest) if rest else tuple(parts)
+
+
+def _whole_characters(text: str, end: int) -> int:
+    """Step back until no visible character is cut; one that is longer than a message is cut all the same."""
+    at = end
+    while at > 0 and (text[at - 1] == JOINER or _is_tied(text[at])):
+        at -= 1
+    return at or end
+
+
+def _is_tied(char: str) -> bool:
+    """Tell whether something belongs to the character before it."""
+    return char == JOINER or unicodedata.category(char).startswith("M") or ord(char) in SKIN_TONES
