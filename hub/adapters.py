@@ -29,9 +29,7 @@ OURS = "frontdesk"
 GUIDE = "docs/write-an-adapter.md"
 NAME = re.compile(r"[a-z][a-z0-9]{0,31}")
 """Of a channel: it is part of paths, of variables (where `_` and `-` are one) and of conversations' names."""
-TAKEN = frozenset(
-    {"absence", "control", "default", "healthz", "metrics", "other", "preview", "readyz", "sample", "spool"}
-)
+TAKEN = frozenset({"absence", "default", "healthz", "metrics", "other", "preview", "readyz", "sample", "spool"})
 """Names that mean something else in paths, in variables, among templates or in numbers."""
 
 

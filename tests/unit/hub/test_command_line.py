@@ -24,7 +24,7 @@ def _own_data(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    commands = ["serve", "chat", "replay", "check", "doctor", "schema", "dead-letters", "holds", "templates"]
+    commands = ["serve", "chat", "replay", "check", "doctor", "schema", "channel", "dead-letters", "holds", "templates"]
     listed = CLI.invoke(app, ["--help"]).output
     for name in commands:
         assert name in listed
