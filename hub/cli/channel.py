@@ -20,11 +20,6 @@ LEFT_BEHIND = re.compile(r"^\.|^__pycache__$|\.egg-info$|\.pyc$")
 app = typer.Typer(help="Further channels, as packages of their own.", no_args_is_help=True)
 
 
-@app.callback()
-def _channel() -> None:
-    """Further channels, as packages of their own."""
-
-
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="The channel's name: lower-case letters and digits.")],
