@@ -172,6 +172,10 @@ class ReactionChanged(EventBase):
     message_id: str
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    is_whole: bool = False
+    """`added` is all that this person has there now: the platform allows one, and does not say which went."""
+    within: str | None = None
+    """How the names of further conversations begin that the message may be in: platforms do not tell its thread."""
 
 
 class ConversationOpened(EventBase):

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from core.conversation import Conversation, Trace
 from core.correspondents import Correspondent
+from core.feedback import Reaction
 from core.ids import ConversationId
 from core.inbox import InboxMark, InboxRow, InboxState, OpenRow
 from core.installations import Installation
@@ -80,6 +81,7 @@ class TranscriptRow(Model):
     """Of an edited message; oldest first."""
     edited_at: AwareDatetime | None = None
     deleted_at: AwareDatetime | None = None
+    reactions: tuple[Reaction, ...] = ()
     changed_seq: int = 0
     """`seq` of the last change that is in here; an earlier one has nothing more to say."""
 
@@ -309,6 +311,14 @@ class Store(Protocol):
 
     async def find_line(self, conversation_id: ConversationId, provider_id: str) -> TranscriptRow | None:
         """Return the line of a message by the platform's id of it."""
+        ...
+
+    async def find_line_within(self, beginning: str, provider_id: str) -> TranscriptRow | None:
+        """Return the line of a message in some conversation whose name begins so; `beginning` ends with a colon."""
+        ...
+
+    async def react(self, line: TranscriptRow) -> None:
+        """Write the reactions of a line that was found."""
         ...
 
     async def forget_raw(self, row_id: str) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from core.changes import as_message, kept_early
 from core.clock import Clock
 from core.conversation import Conversation
-from core.events import MessageDeleted, MessageEdited, MessageReceived
+from core.events import MessageDeleted, MessageEdited, MessageReceived, ReactionChanged
+from core.feedback import Opinion, opinions, reacted
 from core.ids import EventId
 from core.inbox import InboxMark, InboxState
 from core.outbox import OutboxRow, SendState
@@ -21,6 +22,7 @@ Change = MessageEdited | MessageDeleted
 
 UNCHANGED = "unchanged"
 NOT_OURS = "not_ours"
+UNKNOWN_MESSAGE = "unknown_message"
 TOO_EARLY = "kept_for_its_message"
 
 
@@ -56,6 +58,27 @@ class Changes:
             return UNCHANGED if event.text == line.text else event.model_copy(update={"was": line.text})
         unanswered = _is_unanswered(hold.out, _answered_event(conversation, event, line))
         return event.model_copy(update={"was": line.text, "is_unanswered": unanswered})
+
+    async def react(self, event: ReactionChanged) -> list[Opinion] | None:
+        """Write a reaction to its message.
+
+        Returns:
+            The opinions of one of our answers that are new by it; None where nobody knows the message.
+
+        Raises:
+            StoreError: it may be done again.
+        """
+        await self.records.drain()
+        line = await self.store.find_line(event.conversation_id, event.message_id)
+        if line is None and event.within is not None:
+            line = await self.store.find_line_within(event.within, event.message_id)
+        if line is None:
+            return None
+        after = reacted(line.reactions, event)
+        if after != line.reactions:
+            await self.store.react(line.model_copy(update={"reactions": after}))
+        new = opinions(after) - opinions(line.reactions)
+        return list(new.elements()) if line.direction == "out" else []
 
     async def _line(self, hold: Hold, message_id: str) -> TranscriptRow | None:
         """Return the line of a message, also where the transcript does not have it yet."""

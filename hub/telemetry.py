@@ -150,6 +150,9 @@ class Metrics:
             ("channel", "reason"),
             registry=r,
         )
+        self.feedback = Counter(
+            "frontdesk_feedback", "Thumbs that people put under answers.", ("channel", "opinion"), registry=r
+        )
         self.leases_lost = Counter("frontdesk_leases_lost", "Work thrown away because a lease was lost.", registry=r)
         self.inbox_rows = Gauge("frontdesk_inbox_rows", "Rows by state, as of the last sweep.", ("state",), registry=r)
         self.channel_up = Gauge("frontdesk_channel_up", "1 while an account listens.", labels, registry=r)

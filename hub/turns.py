@@ -24,6 +24,7 @@ from core.events import (
     MessageEdited,
     MessageReceived,
     ReachabilityChanged,
+    ReactionChanged,
 )
 from core.failpoints import reach
 from core.handoff.silence import left_to_people
@@ -36,7 +37,7 @@ from core.ports import Action, Escape, Responder, Words
 from core.reachability import heard_from, why_undeliverable
 from core.replies import Reply
 from core.storage import LineKind, Store, TranscriptRow, Version
-from hub.changes import Changes, with_change, withdrawn
+from hub.changes import UNKNOWN_MESSAGE, Changes, with_change, withdrawn
 from hub.correspondents import Correspondents
 from hub.deciding import decided
 from hub.holds import Hold, Holds
@@ -109,6 +110,9 @@ class Turns:
         """
         if isinstance(event, DeliveryStatusChanged):
             await self._note_delivery(hold, row, event)
+            return
+        if isinstance(event, ReactionChanged):
+            await self._note_reaction(row, event)
             return
         if await self.take_report(row, event):
             return
@@ -292,6 +296,16 @@ class Turns:
         if event.unreachable:
             await self._note_unreachable(hold, event)
         await self.store.note_delivery(hold.id, event.out_id, event.provider_id, event.status, event.error_code)
+        self.records.mark(row.mark(InboxState.DONE))
+
+    async def _note_reaction(self, row: InboxRow, event: ReactionChanged) -> None:
+        """Take a reaction: it stands with its message, thumbs under an answer count, and nothing is said to it."""
+        opinions = await self.changes.react(event)
+        if opinions is None:
+            self._ignore(row, UNKNOWN_MESSAGE, event)
+            return
+        for opinion in opinions:
+            self.metrics.feedback.labels(event.channel, opinion).inc()
         self.records.mark(row.mark(InboxState.DONE))
 
     async def _note_unreachable(self, hold: Hold, event: DeliveryStatusChanged) -> None:

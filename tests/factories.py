@@ -25,6 +25,7 @@ from core.events import (
     MessageEdited,
     MessageReceived,
     ReachabilityChanged,
+    ReactionChanged,
     Sender,
 )
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, conversation_id
@@ -99,6 +100,9 @@ class FakeChannel:
     def _event(self, message: dict[str, Any], at: datetime) -> Event:
         if "status" in message:
             return self._status(message, at)
+        if "reacts_to" in message:
+            told = {name: message[name] for name in ("added", "removed", "is_whole", "within") if name in message}
+            return ReactionChanged(**self._base(message, at), message_id=message["reacts_to"], **told)
         if "reach" in message:
             return ReachabilityChanged(**self._base(message, at), change=message["reach"])
         if "member" in message:

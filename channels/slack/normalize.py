@@ -275,19 +275,23 @@ def _attachment(file: File) -> Attachment:
 
 
 def _reaction(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
-    """Read a reaction. It does not tell the thread of its message: that counts as the first of its own."""
+    """Read a reaction. It does not tell the thread of its message: any of the channel's, or of the person's."""
     event = read(ReactionEvent, payload)
     item = event.item
     if item.channel is None or item.ts is None or event.user == delivery.bot_user:
         return ()  # on a file, or our own
     names = (event.reaction,)
     added = payload["type"] == "reaction_added"
+    place = Place(item.channel, item.ts)
+    base = _base(delivery, place, event.user, event.event_ts)
+    owner = base["conversation_id"] if place.is_direct else base["conversation_id"].rpartition(":")[0]
     return (
         ReactionChanged(
-            **_base(delivery, Place(item.channel, item.ts), event.user, event.event_ts),
+            **base,
             message_id=item.ts,
             added=names if added else (),
             removed=() if added else names,
+            within=f"{owner}:",
         ),
     )
 

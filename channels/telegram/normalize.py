@@ -279,12 +279,14 @@ class _Translation:
         if not added and not removed:
             return ()
         address = {"chat_id": str(update.chat.id)}
+        common = self._common(address, _person(update.user), update.date, update.user.language_code)
         return (
             ReactionChanged(
-                **self._common(address, _person(update.user), update.date, update.user.language_code),
+                **common,
                 message_id=str(update.message_id),
                 added=added,
                 removed=removed,
+                within=None if update.chat.type == "private" else f"{common['conversation_id']}:",
             ),
         )
 

@@ -75,7 +75,7 @@ def transcript_document(row: TranscriptRow) -> Document:
     return _without_none(row.model_dump(mode="python", exclude=apart))
 
 
-CHANGED_LATER = frozenset({"versions", "edited_at", "deleted_at", "changed_seq"})
+CHANGED_LATER = frozenset({"versions", "edited_at", "deleted_at", "reactions", "changed_seq"})
 """What a line does not have when it is written: a line without them was never changed."""
 
 

@@ -337,6 +337,17 @@ class MemoryStore:
         lines = (line.row for line in self._lines.values() if line.conversation_id == conversation_id)
         return next((row for row in lines if row and row.kind == "message" and row.provider_id == provider_id), None)
 
+    async def find_line_within(self, beginning: str, provider_id: str) -> TranscriptRow | None:
+        """Return the line of a message in some conversation whose name begins so."""
+        lines = (line.row for line in self._lines.values() if line.conversation_id.startswith(beginning))
+        return next((row for row in lines if row and row.kind == "message" and row.provider_id == provider_id), None)
+
+    async def react(self, line: TranscriptRow) -> None:
+        """Write the reactions of a line that was found."""
+        known = self._lines[line.id].row
+        if known is not None:
+            self._lines[line.id].row = known.model_copy(update={"reactions": line.reactions})
+
     async def forget_raw(self, row_id: str) -> None:
         """Empty the raw bytes that an inbox row came in, in every row they were split into, once their turn is over."""
         whole = row_id.partition("#")[0]
@@ -443,8 +454,10 @@ class MemoryStore:
 
 def _again(row: TranscriptRow, known: _Line | None) -> TranscriptRow:
     """Return a line that is written again: its changes since then stay."""
-    if known is None or known.row is None or not known.row.changed_seq:
+    if known is None or known.row is None:
         return row
+    if not known.row.changed_seq:
+        return row.model_copy(update={"reactions": known.row.reactions})
     kept = ("text", "body", "trace", "before", *CHANGED_LATER)
     return row.model_copy(update={name: getattr(known.row, name) for name in kept})
 

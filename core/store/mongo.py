@@ -501,10 +501,25 @@ class MongoStore:
     @_translated
     async def find_line(self, conversation_id: ConversationId, provider_id: str) -> TranscriptRow | None:
         """Return the line of a message by the platform's id of it."""
-        named = {"conversation_id": conversation_id, "provider_id": provider_id}
+        return await self._line_of(conversation_id, provider_id)
+
+    @_translated
+    async def find_line_within(self, beginning: str, provider_id: str) -> TranscriptRow | None:
+        """Return the line of a message in some conversation whose name begins so."""
+        return await self._line_of({"$gte": beginning, "$lt": f"{beginning[:-1]};"}, provider_id)  # ";" follows ":"
+
+    async def _line_of(self, conversation: str | dict[str, str], provider_id: str) -> TranscriptRow | None:
+        named = {"conversation_id": conversation, "provider_id": provider_id}
         found = [row async for row in self._collection("messages").find(named) if "event_id" in row]
         lines = map(documents.transcript_row, found)
         return next((line for line in lines if line.kind == "message"), None)
+
+    @_translated
+    async def react(self, line: TranscriptRow) -> None:
+        """Write the reactions of a line that was found."""
+        reactions = [reaction.model_dump() for reaction in line.reactions]
+        named = {"_id": line.id, "conversation_id": line.conversation_id}
+        await self._collection("messages").update_one(named, {"$set": {"reactions": reactions}})
 
     @_translated
     async def forget_raw(self, row_id: str) -> None:

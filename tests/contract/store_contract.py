@@ -8,6 +8,7 @@ import pytest
 from core.conversation import Conversation, Session, Trace
 from core.correspondents import HARD_BOUNCE, Correspondent
 from core.events import Address
+from core.feedback import Reaction
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId
 from core.inbox import InboxMark, InboxRow, InboxState
 from core.installations import Installation
@@ -456,3 +457,15 @@ class StoreContract:
         )
         bodies = [(await store.find_inbox(name) or row("none")).body for name in ("k1", "k2")]
         assert bodies == [b"", b"\x00\xff{"]
+
+    async def test_reactions_stand_with_their_line_however_often_it_is_written(self, store: Store) -> None:
+        answer = line("o1", "sent", seq=33, provider_id="p1")
+        await store.record([answer])
+        thumb = Reaction(by="u1", name="+1", at=START)
+        await store.react(answer.model_copy(update={"reactions": (thumb,)}))
+        await store.record([answer])
+        found = await store.find_line_within("web:site:", "p1")
+        assert found is not None
+        assert found.reactions == (thumb,)
+        assert await store.find_line_within("web:sit:", "p1") is None
+        assert await store.find_line_within("web:site:c:", "p1") is None

@@ -200,7 +200,8 @@ class _Reading:
 
     def _reaction(self, message_id: str, emoji: str | None) -> ReactionChanged:
         """Return a reaction. Meta does not say which emoji was removed; a person has at most one under a message."""
-        return ReactionChanged(**self._common(), message_id=message_id, added=(emoji,) if emoji else ())
+        added = (emoji,) if emoji else ()
+        return ReactionChanged(**self._common(), message_id=message_id, added=added, is_whole=True)
 
     def _choice(self) -> ChoiceMade | None:
         message = self._message
