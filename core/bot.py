@@ -186,7 +186,7 @@ class Bot:
         spoken = (event.locale or "").replace("_", "-").split("-")[0].lower()
         language = spoken if spoken in self.desk.languages else session.language or self.desk.languages[0]
         said = conversation.last_said
-        if not (isinstance(event, MessageReceived) and event.is_deleted):
+        if not (isinstance(event, MessageReceived) and (event.is_deleted or event.is_late)):
             said = _said(event, session)
         return remembering(conversation, event).model_copy(
             update={

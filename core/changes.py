@@ -6,7 +6,7 @@ Pure. What happens to a message that had its turn is for the bot (`Bot.respond`)
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from core.conversation import Conversation, EarlyChange
+from core.conversation import Conversation, EarlyChange, Place
 from core.events import Event, EventBase, MessageDeleted, MessageEdited, MessageReceived
 
 EARLY_KEPT = timedelta(hours=24)
@@ -54,6 +54,18 @@ def met(conversation: Conversation, event: Event, behind: Iterable[Event], now: 
         if isinstance(change, MessageEdited | MessageDeleted) and change.message_id == event.message_id:
             event = _taken_back(event) if isinstance(change, MessageDeleted) else _reworded(event, change.text)
     return conversation, event
+
+
+def in_order(conversation: Conversation, event: Event, order: str | None) -> tuple[Conversation, Event]:
+    """Return a message with the mark that it came late, and the conversation with how far it has come.
+
+    Nothing waits for what may be under way; what comes late is handled next (SEMANTICS section 4, FAULTS F062).
+    """
+    if order is None or not isinstance(event, MessageReceived):
+        return conversation, event
+    if conversation.latest is not None and conversation.latest.is_behind(order, event.sent_at):
+        return conversation, event.model_copy(update={"is_late": True})
+    return conversation.model_copy(update={"latest": Place(order=order, at=event.sent_at)}), event
 
 
 def as_message(edit: MessageEdited) -> MessageReceived:

@@ -1,5 +1,6 @@
 """A conversation with a person, and the turn that moves it on."""
 
+from datetime import datetime
 from typing import Literal
 
 from core.events import Address, Event
@@ -96,6 +97,19 @@ class EarlyChange(Model):
     """When it came to us."""
 
 
+class Place(Model):
+    """How far a conversation has come in its platform's own order."""
+
+    order: str
+    """Comparable as text."""
+    at: AwareDatetime
+    """The platform's clock."""
+
+    def is_behind(self, order: str, at: datetime) -> bool:
+        """Tell whether something was handled before what comes now. A platform may count anew, from below (T4)."""
+        return order < self.order and at <= self.at
+
+
 class Conversation(Model):
     """The unit of consistency: one document, changed by one compare-and-set per turn."""
 
@@ -122,6 +136,8 @@ class Conversation(Model):
     unreachable: Unreachable | None = None
     heard_at: AwareDatetime | None = None
     """When the person last wrote, pressed or commanded, by our clock."""
+    latest: Place | None = None
+    """Of the latest message that had its turn; None where the platform orders nothing."""
     is_introduced: bool = False
     """We have said in this group or channel who we are."""
 

@@ -105,6 +105,8 @@ class MessageReceived(EventBase):
     """What it said before it was edited, where that was known before it had its turn; oldest first."""
     is_deleted: bool = False
     """It was taken back before it had its turn."""
+    is_late: bool = False
+    """One that was written later had its turn before."""
 
 
 class ChoiceMade(EventBase):

@@ -77,6 +77,8 @@ class TranscriptRow(Model):
     """What that said until then."""
     raw_ref: str | None = None
     """The inbox row that a line of a person came from."""
+    late: bool = False
+    """What was written after it had its turn before it."""
     versions: tuple[Version, ...] = ()
     """Of an edited message; oldest first."""
     edited_at: AwareDatetime | None = None

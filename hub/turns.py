@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import structlog
 
 from channels.base import Channel
-from core.changes import met
+from core.changes import in_order, met
 from core.clock import Clock
 from core.conversation import RECENT_EVENTS, ActionResult, ActionWanted, Conversation, Handoff, Trace, Turn
 from core.errors import StoreError, StoreRefused
@@ -132,7 +132,7 @@ class Turns:
                 return
             event = found
         conversation, event = met(conversation, event, behind, self.clock.now())
-        conversation = heard_from(conversation, event)
+        conversation, event = in_order(heard_from(conversation, event), event, row.order)
         turn = await self._answer(row, conversation, event)
         await reach("handle.done", event.channel)
         if turn.ignored is not None:
@@ -403,7 +403,7 @@ def _of_message(event: Event) -> dict[str, Any]:
             versions = tuple(Version(text=text, until=event.received_at) for text in event.versions)
             edited_at = event.received_at if versions else None
             deleted_at = event.received_at if event.is_deleted else None
-            told = {"versions": versions, "edited_at": edited_at, "deleted_at": deleted_at}
+            told = {"versions": versions, "edited_at": edited_at, "deleted_at": deleted_at, "late": event.is_late}
             return {"provider_id": event.message_id, **told}
         case MessageEdited() | MessageDeleted():
             kind: LineKind = event.kind

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -83,7 +83,8 @@ class FakeChannel:
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         try:
-            return DeliveryKey(f"fake:{json.loads(inbound.body)['id']}")
+            payload = json.loads(inbound.body)
+            return DeliveryKey(f"fake:{payload['id']}", payload.get("order"))
         except (ValueError, KeyError, TypeError):
             return DeliveryKey(f"fake:sha:{hash(inbound.body)}")
 
@@ -125,7 +126,7 @@ class FakeChannel:
             "account": self.account,
             "conversation_id": conversation_id("fake", "one", message["thread"]),
             "sender": Sender(id=message.get("from", message["thread"])),
-            "sent_at": at,
+            "sent_at": datetime.fromtimestamp(message["sent_s"], UTC) if "sent_s" in message else at,
             "received_at": at,
             "address": {"to": message.get("from", message["thread"])},
             "adapter": "fake/1",

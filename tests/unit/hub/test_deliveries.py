@@ -19,6 +19,7 @@ from core.ids import AccountName, ChannelName, ConversationId, DeskName
 from core.inbox import InboxRow
 from core.store.memory import MemoryStore
 from hub.emulate.slack import BOT, BOT_USER, message_event
+from tests.conversation.telling import bot_without
 from tests.factories import build_bench
 from tests.fakes import START, FakeClock
 
@@ -78,6 +79,30 @@ async def test_an_older_message_that_comes_after_a_newer_one_was_answered_is_ans
         await bench.receive(name, text=name)
         await bench.settle()
     assert [text for _, text in bench.channel.sent] == ["3", "1", "2"]
+
+
+async def test_what_comes_after_something_newer_was_answered_is_marked_as_late() -> None:
+    """F062: shown with the line; the newer one stays the last thing that was said."""
+    bench = build_bench(responder=bot_without())
+    for name in ("3", "1", "2", "4"):
+        await bench.receive(name, text="thank you", order=name, sent_s=1763812800 + int(name))
+        await bench.settle()
+    said = await bench.store.transcript(ConversationId("fake:one:t1"), 0, 100)
+    late = {row.id.rpartition(":")[2]: row.late for row in said if row.direction == "in"}
+    assert late == {"3": False, "1": True, "2": True, "4": False}
+    assert len(bench.channel.sent) == 4
+
+
+async def test_a_count_that_starts_anew_makes_nothing_late() -> None:
+    """F062, T4: Telegram's ids restart anywhere after a quiet week."""
+    clock = FakeClock()
+    bench = build_bench(store=MemoryStore(clock), clock=clock, responder=bot_without())
+    for order in ("900", "012"):
+        clock.advance(60)
+        await bench.receive(order, text="thank you", order=order)
+        await bench.settle()
+    said = await bench.store.transcript(ConversationId("fake:one:t1"), 0, 100)
+    assert [row.late for row in said if row.direction == "in"] == [False, False]
 
 
 def test_telegram_may_count_from_a_lower_number_again() -> None:
