@@ -18,7 +18,15 @@ from core.dialogue.engine import Results, ask, ended, may_ask, start, walk
 from core.dialogue.flows import Collect, Flow, HandoffReason
 from core.dialogue.hearing import Heard, hear, why_ignored
 from core.dialogue.intents import Intent
-from core.events import Event, MembershipChanged, MessageDeleted, MessageEdited, MessageReceived, ReachabilityChanged
+from core.events import (
+    ConversationMoved,
+    Event,
+    MembershipChanged,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    ReachabilityChanged,
+)
 from core.handoff.ownership import to_bot, to_queue
 from core.handoff.summary import summarize
 from core.ids import EventId
@@ -78,6 +86,8 @@ class Bot:
             return self._ignore(conversation, event, reason)
         if isinstance(event, MessageEdited | MessageDeleted):
             return self._hear_change(conversation, event, now, results)
+        if isinstance(event, ConversationMoved):
+            return self._note(remembering(conversation, event), event)
         if isinstance(event, ReachabilityChanged | MembershipChanged):
             conversation = told(conversation, event)
         if isinstance(event, MembershipChanged) or (isinstance(event, ReachabilityChanged) and not _begins_anew(event)):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from core.conversation import Conversation, EarlyChange, Place
-from core.events import Event, EventBase, MessageDeleted, MessageEdited, MessageReceived
+from core.events import ConversationMoved, Event, EventBase, MessageDeleted, MessageEdited, MessageReceived
 
 EARLY_KEPT = timedelta(hours=24)
 """How long a change waits for its message: as long as platforms try to deliver one (SEMANTICS section 2)."""
@@ -66,6 +66,23 @@ def in_order(conversation: Conversation, event: Event, order: str | None) -> tup
     if conversation.latest is not None and conversation.latest.is_behind(order, event.sent_at):
         return conversation, event.model_copy(update={"is_late": True})
     return conversation.model_copy(update={"latest": Place(order=order, at=event.sent_at)}), event
+
+
+def moved(conversation: Conversation, event: ConversationMoved, old: Conversation | None) -> Conversation:
+    """Return a conversation after its platform renamed it: the new one goes on from where the old one stands (T10).
+
+    Args:
+        conversation: in which it is told.
+        event: that it is told.
+        old: where a new conversation comes from; None if that was never begun.
+    """
+    if event.goes_to is not None:
+        return conversation.model_copy(update={"goes_to": event.goes_to, "address": event.address})
+    if conversation.version > 0 or old is None:
+        return conversation.model_copy(update={"came_from": event.came_from})
+    own = {"id": conversation.id, "version": conversation.version, "recent": conversation.recent}
+    begun = {"address": event.address, "came_from": old.id, "goes_to": None, "early": (), "unreachable": None}
+    return old.model_copy(update={**own, **begun})
 
 
 def as_message(edit: MessageEdited) -> MessageReceived:

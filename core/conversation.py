@@ -138,6 +138,9 @@ class Conversation(Model):
     """When the person last wrote, pressed or commanded, by our clock."""
     latest: Place | None = None
     """Of the latest message that had its turn; None where the platform orders nothing."""
+    came_from: ConversationId | None = None
+    """The conversation that this one goes on with, under the name that its platform gave it later."""
+    goes_to: ConversationId | None = None
     is_introduced: bool = False
     """We have said in this group or channel who we are."""
 

@@ -9,6 +9,7 @@ HubError
 |   |-- RateLimited         not sent: pause this bucket for `retry_after_s`
 |   |-- AccountRefused      not sent: the account's credentials fail; pause the account, one alarm
 |   |-- TemporaryFailure    not sent for certain: try again on the schedule
+|   |   `-- RecipientMoved  not sent: the same again to where they are now
 |   |-- PermanentFailure    refused for good: FAILED, shown
 |   `-- UnknownOutcome      may have been sent: prove, hold or resend by policy
 |-- MediaRefused            a file cannot be had: `state` says why, and whether asking again may help
@@ -63,6 +64,20 @@ class AccountRefused(DeliveryError):
 
 class TemporaryFailure(DeliveryError):
     """Certainly not sent (refused connection, failed TLS, SMTP 4xx): try again on the schedule."""
+
+
+class RecipientMoved(TemporaryFailure):
+    """Nobody is there any more; the platform says where they are now.
+
+    Args:
+        place: parameters of the api call, and parts of the address, as they are from now on.
+        bucket: what the platform counts by there.
+    """
+
+    def __init__(self, message: str, *, place: dict[str, str], bucket: str) -> None:
+        super().__init__(message)
+        self.place = place
+        self.bucket = bucket
 
 
 class PermanentFailure(DeliveryError):

@@ -197,6 +197,16 @@ class MembershipChanged(EventBase):
     is_us: bool = False
 
 
+class ConversationMoved(EventBase):
+    """The platform has given a conversation another name; told in the old one, in the new one, or in both."""
+
+    kind: Literal["moved"] = "moved"
+    came_from: ConversationId | None = None
+    """This is the new one; its `address` is good."""
+    goes_to: ConversationId | None = None
+    """This is the old one; `address` is where it goes on."""
+
+
 class ReachabilityChanged(EventBase):
     """The person blocked us, opted out, left their platform, or came back."""
 
@@ -232,6 +242,7 @@ Event = Annotated[
     | ReactionChanged
     | ConversationOpened
     | MembershipChanged
+    | ConversationMoved
     | ReachabilityChanged
     | DeliveryStatusChanged,
     Field(discriminator="kind"),

@@ -103,6 +103,11 @@ class OutboxRow(Model):
         """Return the row in a state that it will not leave by itself."""
         return self.model_copy(update={"state": state, "reason": reason})
 
+    def redirected(self, place: Mapping[str, str], bucket: str) -> "OutboxRow":
+        """Return the row with its call going elsewhere."""
+        call = self.call.model_copy(update={"params": {**self.call.params, **place}, "bucket": bucket})
+        return self.model_copy(update={"call": call})
+
     def queued(self, retry_at: datetime | None, reason: str) -> "OutboxRow":
         """Return the row waiting for its next try."""
         return self.model_copy(update={"state": SendState.QUEUED, "retry_at": retry_at, "reason": reason})

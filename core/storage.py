@@ -36,7 +36,7 @@ def delivery_rank(state: str) -> int:
     return DELIVERY_RANK.get(state, END_RANK)
 
 
-LineKind = Literal["message", "edited", "deleted", "reachability", "membership"]
+LineKind = Literal["message", "edited", "deleted", "reachability", "membership", "moved"]
 """What a line of the transcript is: something said, or something that was done to it."""
 
 

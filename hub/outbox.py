@@ -10,7 +10,7 @@ import structlog
 
 from channels.base import Channel
 from core.clock import Clock
-from core.errors import AccountRefused, DeliveryError, PermanentFailure, RateLimited, UnknownOutcome
+from core.errors import AccountRefused, DeliveryError, PermanentFailure, RateLimited, RecipientMoved, UnknownOutcome
 from core.failpoints import is_armed, reach
 from core.ids import OutId, account_of
 from core.inbox import InboxMark, InboxState
@@ -162,6 +162,17 @@ class Outbox:
         self.metrics.sends.labels(self._channel(hold).name, str(SendState.UNDELIVERABLE)).inc()
         log.warning("not_sent", conversation=self.names(hold.id), out_id=row.id, becomes="undeliverable", reason=reason)
 
+    def _redirect(self, hold: Hold, row: OutboxRow, error: RecipientMoved) -> OutboxRow:
+        """Send what waits, and what is said from now on, to where the recipient is; returns the row that told it."""
+        for other in hold.open_rows:
+            if other.state is SendState.QUEUED and other.call.bucket == row.call.bucket:
+                hold.put(other.redirected(error.place, error.bucket))
+        if hold.conversation is not None:
+            address = {**hold.conversation.address, **error.place}
+            hold.conversation = hold.conversation.model_copy(update={"address": address})
+        log.info("recipient_moved", conversation=self.names(hold.id), out_id=row.id)
+        return row.redirected(error.place, error.bucket)
+
     def note_unreachable(self, hold: Hold, code: str) -> None:
         """Note that a platform cannot reach the person any more; written with what is written next."""
         if hold.conversation is None or hold.conversation.unreachable is not None:
@@ -228,6 +239,8 @@ class Outbox:
     def _failed(self, hold: Hold, row: OutboxRow, error: DeliveryError) -> OutboxRow:
         now = self.clock.now()
         self._pauses.note(account_of(hold.id), row.call.bucket, error)
+        if isinstance(error, RecipientMoved):
+            row = self._redirect(hold, row, error)
         if isinstance(error, PermanentFailure) and error.unreachable:
             self.note_unreachable(hold, error.code)
         if row.call.role == "aside" and not isinstance(error, RateLimited | AccountRefused):

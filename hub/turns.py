@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import structlog
 
 from channels.base import Channel
-from core.changes import in_order, met
+from core.changes import in_order, met, moved
 from core.clock import Clock
 from core.conversation import RECENT_EVENTS, ActionResult, ActionWanted, Conversation, Handoff, Trace, Turn
 from core.errors import StoreError, StoreRefused
 from core.events import (
     ChoiceMade,
     CommandGiven,
+    ConversationMoved,
     DeliveryStatusChanged,
     Event,
     FormSubmitted,
@@ -123,16 +124,11 @@ class Turns:
         if conversation.remembers(event.id):
             self._settle(hold, row, event)
             return
-        if row.replayed:
-            conversation = _given_back(conversation)
-        if isinstance(event, MessageEdited | MessageDeleted):
-            found = await self.changes.look_up(hold, conversation, event)
-            if isinstance(found, str):
-                self._ignore(row, found, event)
-                return
-            event = found
-        conversation, event = met(conversation, event, behind, self.clock.now())
-        conversation, event = in_order(heard_from(conversation, event), event, row.order)
+        heard = await self._as_it_stands(hold, row, conversation, event, behind)
+        if isinstance(heard, str):
+            self._ignore(row, heard, event)
+            return
+        conversation, event = heard
         turn = await self._answer(row, conversation, event)
         await reach("handle.done", event.channel)
         if turn.ignored is not None:
@@ -141,6 +137,22 @@ class Turns:
         await self._commit(hold, row.id, row.home, event, turn, started)
         await reach("commit.done", event.channel)
         self._settle(hold, row, event)
+
+    async def _as_it_stands(
+        self, hold: Hold, row: InboxRow, conversation: Conversation, event: Event, behind: Sequence[Event]
+    ) -> tuple[Conversation, Event] | str:
+        """Return an event with all that is known about it by now, or why it needs no turn."""
+        if row.replayed:
+            conversation = _given_back(conversation)
+        if isinstance(event, MessageEdited | MessageDeleted):
+            found = await self.changes.look_up(hold, conversation, event)
+            if isinstance(found, str):
+                return found
+            event = found
+        if isinstance(event, ConversationMoved):
+            conversation = await self._move(conversation, event)
+        conversation, event = met(conversation, event, behind, self.clock.now())
+        return in_order(heard_from(conversation, event), event, row.order)
 
     async def take_report(self, row: InboxRow, event: Event) -> bool:
         """Take a bounce, for which nobody needs its conversation: thousands may come at once (F103).
@@ -298,6 +310,11 @@ class Turns:
         await self.store.note_delivery(hold.id, event.out_id, event.provider_id, event.status, event.error_code)
         self.records.mark(row.mark(InboxState.DONE))
 
+    async def _move(self, conversation: Conversation, event: ConversationMoved) -> Conversation:
+        """Return a conversation after its platform renamed it; a new one begins as the old one stands."""
+        old = await self.store.load(event.came_from) if event.came_from is not None else None
+        return moved(conversation, event, old.conversation if old is not None else None)
+
     async def _note_reaction(self, row: InboxRow, event: ReactionChanged) -> None:
         """Take a reaction: it stands with its message, thumbs under an answer count, and nothing is said to it."""
         opinions = await self.changes.react(event)
@@ -410,6 +427,8 @@ def _of_message(event: Event) -> dict[str, Any]:
             return {"kind": kind, "about": event.message_id, "before": event.was if kind == "edited" else None}
         case ReachabilityChanged() | MembershipChanged():
             return {"kind": event.kind, "reason": event.change}
+        case ConversationMoved():
+            return {"kind": event.kind, "reason": event.came_from or event.goes_to}
         case _:
             return {}
 

@@ -18,6 +18,7 @@ from core.errors import MalformedPayload, MediaRefused
 from core.events import (
     Address,
     Attachment,
+    ConversationMoved,
     DeliveryStatusChanged,
     Event,
     MembershipChanged,
@@ -104,6 +105,9 @@ class FakeChannel:
         if "reacts_to" in message:
             told = {name: message[name] for name in ("added", "removed", "is_whole", "within") if name in message}
             return ReactionChanged(**self._base(message, at), message_id=message["reacts_to"], **told)
+        if "came_from" in message or "goes_to" in message:
+            places = {name: message[name] for name in ("came_from", "goes_to") if name in message}
+            return ConversationMoved(**self._base(message, at) | {"address": {"to": message["moved_to"]}}, **places)
         if "reach" in message:
             return ReachabilityChanged(**self._base(message, at), change=message["reach"])
         if "member" in message:

@@ -4,6 +4,7 @@
 |---|---|
 | 429 | not sent: `parameters.retry_after` seconds |
 | 401, 404 | the token is refused (404: it is not even shaped like one) |
+| 400 with `migrate_to_chat_id` | not sent: the group has another id now (T10) |
 | 403 by Telegram | this person or group cannot be reached any more |
 | 409 | somebody else receives for this bot; nothing was done |
 | 3xx | not followed, or the token in the path would go elsewhere (F050) |
@@ -19,6 +20,7 @@ from core.errors import (
     DeliveryError,
     PermanentFailure,
     RateLimited,
+    RecipientMoved,
     TemporaryFailure,
     UnknownOutcome,
 )
@@ -97,10 +99,12 @@ def _parameter(answer: dict[str, Any], name: str) -> Any:
     return parameters.get(name) if isinstance(parameters, dict) else None
 
 
-def _refusal(status: int, answer: dict[str, Any], description: str) -> PermanentFailure:
+def _refusal(status: int, answer: dict[str, Any], description: str) -> DeliveryError:
     """Read a 4xx; only Telegram's own 403 says something about the person, a proxy's does not."""
-    if _parameter(answer, "migrate_to_chat_id") is not None:
-        return PermanentFailure("telegram: the group became a supergroup", code="chat_migrated")
+    chat = _parameter(answer, "migrate_to_chat_id")
+    if type(chat) is int:
+        place = {"chat_id": str(chat)}
+        return RecipientMoved("telegram: the group became a supergroup", place=place, bucket=str(chat))
     if status == 403 and answer.get("ok") is False:
         return PermanentFailure(f"telegram: {description}", code="forbidden", unreachable=True)
     found = (code for part, code in CODES.items() if part in description.lower())

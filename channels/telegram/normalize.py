@@ -1,7 +1,8 @@
 """Telegram updates -> events. Source: core.telegram.org/bots/api#update, version 10.1.
 
 What we do not handle (polls, boosts, channel posts, business and guest messages, inline queries, payments, notices of
-a chat) gives `()`. A group that became a supergroup is a new conversation: the notice of it (T10) gives `()` too.
+a chat) gives `()`. A group that became a supergroup has a new id and so a new conversation, which goes on with the old
+one's (T10).
 """
 
 import hashlib
@@ -33,6 +34,7 @@ from core.events import (
     Addressing,
     ChoiceMade,
     CommandGiven,
+    ConversationMoved,
     Event,
     MembershipChanged,
     MessageEdited,
@@ -154,6 +156,8 @@ class _Translation:
     def _message(self, message: Message) -> tuple[Event, ...]:
         if message.new_chat_members or message.left_chat_member:
             return self._membership(message)
+        if message.migrate_to_chat_id is not None or message.migrate_from_chat_id is not None:
+            return (self._moved(message),)
         command = _command(message)
         automatic = self._automatic(message)
         if command and automatic is None:
@@ -240,6 +244,17 @@ class _Translation:
             MembershipChanged(**(common | {"id": _part(common["id"], index)}), member_id=str(user.id), change=change)
             for index, (user, change) in enumerate(changes)
             if user.id != self._bot.id
+        )
+
+    def _moved(self, message: Message) -> ConversationMoved:
+        """Tell that a group became a supergroup, which has another id (T10); both are told, each in its chat."""
+        to, origin = message.migrate_to_chat_id, message.migrate_from_chat_id
+        common = self._common({"chat_id": str(message.chat.id)}, _author(message), message.date, None)
+        address = {"chat_id": str(to if to is not None else message.chat.id)}
+        return ConversationMoved(
+            **(common | {"address": address}),
+            goes_to=conversation_id(CHANNEL, self._bot.account, str(to)) if to is not None else None,
+            came_from=conversation_id(CHANNEL, self._bot.account, str(origin)) if origin is not None else None,
         )
 
     def _choice(self, query: CallbackQuery) -> tuple[Event, ...]:

@@ -142,6 +142,10 @@ class Message(Payload):
     checklist: Any = None
     new_chat_members: tuple[User, ...] = ()
     left_chat_member: User | None = None
+    migrate_to_chat_id: Id | None = None
+    """In the group that becomes a supergroup (T10)."""
+    migrate_from_chat_id: Id | None = None
+    """In the supergroup that was a group."""
 
     @property
     def words(self) -> str:

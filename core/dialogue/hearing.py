@@ -11,6 +11,7 @@ from core.dialogue.desk import Desk
 from core.events import (
     ChoiceMade,
     CommandGiven,
+    ConversationMoved,
     ConversationOpened,
     Event,
     FormSubmitted,
@@ -85,6 +86,8 @@ def _is_worth_noting(conversation: Conversation, event: Event) -> bool:
             return event.was is not None
         case ReachabilityChanged():
             return conversation.version > 0 or event.change in {"opted_out", "opted_in"}
+        case ConversationMoved():
+            return conversation.version > 0 or conversation.came_from is not None
         case MembershipChanged():
             return event.is_us and (conversation.version > 0 or event.change == "joined")
         case _:

@@ -73,7 +73,7 @@ def transcript_document(row: TranscriptRow) -> Document:
     """Write a transcript line, without its delivery state, its changes, and what a web client may have been given."""
     apart = {"id", "body", "state", "provider_id", "reason", *CHANGED_LATER}
     document = _without_none(row.model_dump(mode="python", exclude=apart))
-    usual: Document = {"kind": "message", "late": False, "files": []}
+    usual: Document = {"kind": "message", "late": False, "files": ()}
     return {key: value for key, value in document.items() if key not in usual or value != usual[key]}
 
 

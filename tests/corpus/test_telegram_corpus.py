@@ -38,8 +38,8 @@ HEARD = {
     "message.new_chat_members": ("membership",),
     "message.left_chat_member": ("membership",),
     "my_chat_member": (),  # its standing stays the same
-    "message.migrate_to_chat_id": (),
-    "message.migrate_from_chat_id": (),
+    "message.migrate_to_chat_id": ("moved",),
+    "message.migrate_from_chat_id": ("moved",),
     "message.poll": (),
     "poll": (),
     "poll_answer": (),

@@ -9,6 +9,7 @@ from core.errors import (
     DeliveryError,
     PermanentFailure,
     RateLimited,
+    RecipientMoved,
     TemporaryFailure,
     UnknownOutcome,
 )
@@ -96,8 +97,8 @@ def test_a_400_is_permanent_and_has_a_code_t24(description: str, code: str, unre
 
 def test_a_group_that_moved_says_so_t10() -> None:
     failure = failure_from(400, refusal(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-100))
-    assert isinstance(failure, PermanentFailure)
-    assert failure.code == "chat_migrated"
+    assert isinstance(failure, RecipientMoved)
+    assert (failure.place, failure.bucket) == ({"chat_id": "-100"}, "-100")
 
 
 def test_a_refusal_inside_a_200_is_read_as_what_it_names() -> None:

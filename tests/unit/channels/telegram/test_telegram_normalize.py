@@ -11,6 +11,7 @@ from core.errors import MalformedPayload
 from core.events import (
     ChoiceMade,
     CommandGiven,
+    ConversationMoved,
     MembershipChanged,
     MessageEdited,
     MessageReceived,
@@ -137,7 +138,7 @@ def test_a_contact_that_is_no_user_has_no_id() -> None:
 
 @pytest.mark.parametrize(
     "quiet",
-    [{"pinned_message": {}}, {"poll": {"id": "1"}}, {"migrate_to_chat_id": -1002}, {"group_chat_created": True}],
+    [{"pinned_message": {}}, {"poll": {"id": "1"}}, {"group_chat_created": True}],
 )
 def test_notices_and_polls_give_nothing_t10(quiet: dict[str, Any]) -> None:
     assert events(message(text=None, **quiet)) == ()
@@ -266,6 +267,18 @@ def test_only_what_telegram_marks_at_the_start_is_a_command_t17(parts: dict[str,
 
 
 # Edits, buttons, standings, reactions
+
+
+def test_a_group_that_becomes_a_supergroup_is_told_in_both_chats_t10() -> None:
+    group = {"id": -5, "type": "group"}
+    (gone,) = events(message(text=None, chat=group, migrate_to_chat_id=-1005))
+    assert isinstance(gone, ConversationMoved)
+    assert (gone.conversation_id, gone.goes_to) == ("telegram:support:-5", "telegram:support:-1005")
+    assert gone.address == {"chat_id": "-1005"}
+    (come,) = events(message(text=None, chat={"id": -1005, "type": "supergroup"}, migrate_from_chat_id=-5))
+    assert isinstance(come, ConversationMoved)
+    assert (come.conversation_id, come.came_from) == ("telegram:support:-1005", "telegram:support:-5")
+    assert come.address == {"chat_id": "-1005"}
 
 
 def test_new_words_are_an_edit() -> None:
