@@ -18,6 +18,7 @@ from hub.emulate.files import Files
 from hub.emulate.http import DID, FAULT, is_gone, retry_after_header
 from hub.emulate.ledger import Button
 from hub.emulate.webhook import Delivery, Outcome, bring
+from hub.emulate.window import WindowBook
 from hub.emulate.world import World
 
 NUMBER_ID = "106540352242922"
@@ -42,10 +43,11 @@ MAX_ROW_TITLE = 24
 MAX_ID = {"button": 256, "list": 200}
 MAX_LIST_BUTTON = 20
 MAX_CALLBACK_DATA = 512
-REFUSED_LATER = frozenset({"131026", "131047", "131049"})
+OUTSIDE_WINDOW = "131047"
+REFUSED_LATER = frozenset({"131026", OUTSIDE_WINDOW, "131049"})
 """Accepted at first; a status tells that it failed."""
 STATES = ("sent", "delivered")
-HTTP_STATUS = {"190": 401, "130429": 429, "131056": 429, "80007": 429, "131016": 503}
+HTTP_STATUS = {"132001": 404, "190": 401, "130429": 429, "131056": 429, "80007": 429, "131016": 503}
 
 
 @dataclass
@@ -57,9 +59,15 @@ class CloudStandin:
     callback_url: str | None = None
     """Where the app's webhooks go; None: nowhere."""
     files: Files = field(default_factory=Files)
+    window: WindowBook = field(init=False)
+    """Who may be written to, and what is approved by its name and language."""
     _waiting: list[dict[str, Any]] = field(default_factory=list)
     _sent: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _is_bringing: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin with nobody who wrote, and no template."""
+        self.window = WindowBook(self.world.clock)
 
     # the Graph API
 
@@ -118,6 +126,9 @@ class CloudStandin:
         call = await request.json()
         if (wrong := fault_in(call)) is not None:
             return _refusal(100 if wrong.startswith("missing") else 131009, wrong)
+        words = words_of(call) if call["type"] != "template" else self._template(call["template"])
+        if isinstance(words, web.Response):
+            return words
         pace = self.world.pace
         await pace.before_taking("whatsapp", is_gone(request))
         wamid = f"wamid.{uuid.uuid4().hex}"
@@ -125,14 +136,26 @@ class CloudStandin:
         callback_data = call.get("biz_opaque_callback_data")
         out_id = callback_data.partition(":")[0] if callback_data else None
         self._sent[wamid] = call
-        self.world.ledger.record("whatsapp", to, words_of(call), wamid, out_id, buttons_of(call))
         request[DID] = wamid
         fault = request.get(FAULT)
-        error = fault.code if fault is not None and fault.code in REFUSED_LATER else None
+        is_shut = call["type"] != "template" and not self.window.is_open(to)
+        error = fault.code if fault is not None and fault.code in REFUSED_LATER else OUTSIDE_WINDOW if is_shut else None
+        if error is None:
+            self.world.ledger.record("whatsapp", to, words, wamid, out_id, buttons_of(call))
         self.world.spawn(self._tell(wamid, call, error))
         await pace.before_answering("whatsapp", is_gone(request))
         named = {"input": to} | ({"wa_id": to} if "to" in call else {"user_id": to})
         return web.json_response({"messaging_product": "whatsapp", "contacts": [named], "messages": [{"id": wamid}]})
+
+    def _template(self, template: Mapping[str, Any]) -> str | web.Response:
+        """Return what a template says, or the refusal of one that is not approved in this language."""
+        name = f"{template['name']}/{template['language']['code']}"
+        if not self.window.knows(name):
+            return _refusal(132001, "Template name does not exist in the translation")
+        given = [one for part in template.get("components", ()) for one in part["parameters"]]
+        values = {one.get("parameter_name", str(place)): one["text"] for place, one in enumerate(given, 1)}
+        words = self.window.words(name, values)
+        return words or _refusal(132000, "Number of parameters does not match the expected number of params")
 
     async def _tell(self, wamid: str, call: Mapping[str, Any], error: str | None) -> None:
         """Tell what became of a message: sent, then delivered; or that it failed."""
@@ -188,6 +211,7 @@ class CloudStandin:
         if quoted:
             message["context"] = {"from": OUR_NUMBER, "id": quoted}
         contact = {"profile": {"name": "Person"}} | _known({"wa_id": person, "user_id": user_id})
+        self.window.heard(person or user_id or "")
         return {"contacts": [contact], "messages": [message]}
 
     def notify(self, value: Mapping[str, Any]) -> None:
@@ -258,6 +282,8 @@ def fault_in(call: Mapping[str, Any]) -> str | None:
             return _wrong_words(call["text"].get("body"), MAX_TEXT)
         case "interactive":
             return _wrong_interactive(call["interactive"])
+        case "template":
+            return None if call["template"].get("name") and call["template"].get("language") else "missing template"
     return "missing type"
 
 

@@ -70,6 +70,21 @@ class Script(Model):
     answers: tuple[str | dict[str, Any], ...]
 
 
+class Silence(Model):
+    """Time passes without a message."""
+
+    hours: float = Field(gt=0)
+
+
+class Approval(Model):
+    """A template is approved."""
+
+    name: str = Field(min_length=1)
+    """ContentSid, or name and language: `order_update/en_US`."""
+    body: str = Field(min_length=1, max_length=1024)
+    """With its variables: `Order {{1}} is {{2}}.`"""
+
+
 class Page:
     """Serves one developer.
 
@@ -104,6 +119,8 @@ class Page:
                 web.delete("/control/faults", self._remove_faults),
                 web.get("/control/ledger", self._ledger),
                 web.post("/control/model", self._script),
+                web.post("/control/silence", self._be_silent),
+                web.post("/control/templates", self._approve),
             ]
         )
         return application
@@ -197,6 +214,17 @@ class Page:
             return web.json_response({"error": "after is a line's number"}, status=422)
         lines = [line.as_json() for line in self._platforms.ledger.lines if line.number > int(after)]
         return web.json_response({"lines": lines})
+
+    async def _be_silent(self, request: web.Request) -> web.Response:
+        """Let hours have passed, at WhatsApp, since everybody wrote."""
+        self._platforms.whatsapp.window.pass_hours((await _read(request, Silence)).hours)
+        return web.json_response({})
+
+    async def _approve(self, request: web.Request) -> web.Response:
+        """Approve a template at WhatsApp."""
+        asked = await _read(request, Approval)
+        self._platforms.whatsapp.window.approve(asked.name, asked.body)
+        return web.json_response({}, status=201)
 
     async def _script(self, request: web.Request) -> web.Response:
         self._platforms.model.script(*(await _read(request, Script)).answers)

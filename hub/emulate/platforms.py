@@ -96,7 +96,7 @@ class Platforms:
         self.http: Mapping[Platform, HttpPort] = {
             "slack": HttpPort(self.slack, world, ports.slack),
             "telegram": HttpPort(self.telegram, world, ports.telegram),
-            "whatsapp": HttpPort(self._whatsapp, world, ports.whatsapp),
+            "whatsapp": HttpPort(self.whatsapp, world, ports.whatsapp),
             "orders": HttpPort(OrdersStandin(), world, ports.orders),
             "helpdesk": HttpPort(self.helpdesk, world, ports.helpdesk),
             "model": HttpPort(self.model, world, ports.model),
@@ -104,7 +104,8 @@ class Platforms:
         self._doors: Mapping[Platform, Opening] = {**self.http, "email": self.mail}
 
     @property
-    def _whatsapp(self) -> cloud.CloudStandin | twilio.TwilioStandin:
+    def whatsapp(self) -> cloud.CloudStandin | twilio.TwilioStandin:
+        """Return who carries WhatsApp in this run."""
         return self.cloud if self.whatsapp_by == "cloud" else self.twilio
 
     @property

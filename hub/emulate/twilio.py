@@ -6,6 +6,7 @@ Source: twilio.com/docs/messaging/api/message-resource and twilio.com/docs/usage
 import base64
 import hashlib
 import hmac
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from hub.emulate.faults import Platform
 from hub.emulate.files import Files
 from hub.emulate.http import DID, FAULT, is_gone, retry_after_header
 from hub.emulate.webhook import Delivery, Outcome, bring
+from hub.emulate.window import WindowBook
 from hub.emulate.world import World
 
 SID = "AC" + "0" * 32
@@ -37,7 +39,8 @@ CONNECT_RETRIES = 1
 """W6: once more when nobody listens; then the message is not brought again (error 11200)."""
 MAX_BODY = 1600
 """W21: error 21617 beyond."""
-REFUSED_LATER = frozenset({"63016"})
+OUTSIDE_WINDOW = "63016"
+REFUSED_LATER = frozenset({OUTSIDE_WINDOW})
 """W20: accepted with 201; the status callback says that it failed."""
 STATES = ("sent", "delivered")
 
@@ -49,7 +52,13 @@ class TwilioStandin:
     world: World
     name: Platform = "whatsapp"
     files: Files = field(default_factory=Files)
+    window: WindowBook = field(init=False)
+    """Who may be written to, and what is approved by its ContentSid."""
     _messages: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with nobody who wrote, and no template."""
+        self.window = WindowBook(self.world.clock)
 
     # the REST API
 
@@ -107,32 +116,52 @@ class TwilioStandin:
         if not _is_ours(request):
             return self.unauthorized()
         form = {name: str(value) for name, value in (await request.post()).items()}
-        if len(form["Body"]) > MAX_BODY:
-            return _refusal(400, 21617, "The concatenated message body exceeds the 1600 character limit")
+        words = self._words(form)
+        if isinstance(words, web.Response):
+            return words
         pace = self.world.pace
         await pace.before_taking("whatsapp", is_gone(request))
-        message = self._keep(form)
+        fault = request.get(FAULT)
+        error = fault.code if fault is not None and fault.code in REFUSED_LATER else self._refused_later(form)
+        message = self._keep(form, words, is_shown=error is None)
         request[DID] = message["sid"]
         if callback := form.get("StatusCallback"):
-            fault = request.get(FAULT)
-            error = fault.code if fault is not None and fault.code in REFUSED_LATER else None
             self.world.spawn(self._call_back(callback, message, error))
         await pace.before_answering("whatsapp", is_gone(request))
         return web.json_response(self._shown(message), status=201)
 
-    def _keep(self, form: Mapping[str, str]) -> dict[str, Any]:
+    def _words(self, form: Mapping[str, str]) -> str | web.Response:
+        """Return what a message says, or the refusal of one that Twilio would not take."""
+        sid = form.get("ContentSid")
+        if sid is None:
+            body = form.get("Body", "")
+            if len(body) > MAX_BODY:
+                return _refusal(400, 21617, "The concatenated message body exceeds the 1600 character limit")
+            return body or _refusal(400, 21619, "A text message body or media urls must be specified")
+        if not self.window.knows(sid):
+            return _refusal(400, 21655, "The ContentSid is invalid")
+        words = self.window.words(sid, _variables(form))
+        return words or _refusal(400, 21656, "The ContentVariables parameter is invalid")
+
+    def _refused_later(self, form: Mapping[str, str]) -> str | None:
+        """Return what the status callback will say of free words outside the window; an SMS has none (W20)."""
+        needs_window = form["To"].startswith("whatsapp:") and "ContentSid" not in form
+        return OUTSIDE_WINDOW if needs_window and not self.window.is_open(form["To"]) else None
+
+    def _keep(self, form: Mapping[str, str], words: str, *, is_shown: bool) -> dict[str, Any]:
         message: dict[str, Any] = {
             "sid": f"SM{uuid.uuid4().hex}",
-            "body": form["Body"],
+            "body": words,
             "to": form["To"],
-            "from": form["From"],
+            "from": form.get("From", NUMBER),
             "direction": "outbound-api",
             "created": self.world.clock.now(),
         }
         self._messages.insert(0, message)
         callback = form.get("StatusCallback")
         out_id = urlsplit(callback).path.rpartition("/")[2] if callback else None
-        self.world.ledger.record("whatsapp", form["To"], form["Body"], message["sid"], out_id)
+        if is_shown:
+            self.world.ledger.record("whatsapp", form["To"], words, message["sid"], out_id)
         return message
 
     def write(self, form: Mapping[str, str], at: datetime | None = None) -> None:
@@ -142,6 +171,7 @@ class TwilioStandin:
             form: as the webhook would get it.
             at: when they wrote it; None is now.
         """
+        self.window.heard(form["From"], at)
         self._messages.insert(
             0,
             {
@@ -218,6 +248,8 @@ class TwilioStandin:
 
     async def try_once(self, url: str, form: Mapping[str, str], token: str) -> Outcome:
         """Post a form once, signed as Twilio signs (W3)."""
+        if form.get("SmsStatus") == "received":
+            self.window.meet(form["From"])
         signed = url + "".join(name + form[name] for name in sorted(form))
         signature = base64.b64encode(hmac.digest(AUTH_TOKEN.encode(), signed.encode(), hashlib.sha1)).decode()
         headers = {
@@ -227,6 +259,14 @@ class TwilioStandin:
         }
         body = urlencode(form).encode()
         return await bring(self.world, "whatsapp", url, body, headers, ANSWER_WITHIN_S)
+
+
+def _variables(form: Mapping[str, str]) -> dict[str, str]:
+    try:
+        values = json.loads(form.get("ContentVariables", "{}"))
+    except ValueError:
+        return {"": ""}
+    return values if isinstance(values, dict) else {"": ""}
 
 
 def _is_sent_after(shown: Mapping[str, Any], message: Mapping[str, Any], after: datetime | None) -> bool:

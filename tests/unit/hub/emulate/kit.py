@@ -27,6 +27,7 @@ class QuickWorld(World):
 @asynccontextmanager
 async def running(whatsapp_by: WhatsAppBy = "twilio") -> AsyncIterator[Platforms]:
     async with Platforms(QuickWorld(), whatsapp_by=whatsapp_by) as platforms:
+        platforms.whatsapp.window.open_to_all()
         yield platforms
 
 

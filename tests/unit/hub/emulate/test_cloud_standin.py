@@ -32,6 +32,7 @@ CONVERSATION = ConversationId(f"whatsapp:main:+{PERSON}")
 @asynccontextmanager
 async def running() -> AsyncIterator[Platforms]:
     async with Platforms(QuickWorld(), whatsapp_by="cloud") as platforms:
+        platforms.whatsapp.window.open_to_all()
         yield platforms
 
 
