@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -17,6 +17,7 @@ from core.installations import Installations
 from core.model import Model
 from core.ports import Escape, Mailbox, MediaShelf, Offers, Words
 from core.replies import ApiCall, Receipt, Reply
+from core.window import ContentTemplate
 
 CONTRACT = 1
 """Version of what a hub and a channel promise each other, in this module and in `channels.inbound`. Raised when an
@@ -213,4 +214,22 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class SpeaksTemplates(Protocol):
+    """A channel whose platform takes approved templates when it takes nothing else (`capabilities.window`)."""
+
+    def render_template(
+        self, template: ContentTemplate, values: Mapping[str, str], reply: Reply, address: Address
+    ) -> ApiCall | None:
+        """Give a template its shape; None where the platform has no such template, or cannot take these values.
+
+        Args:
+            template: what is approved.
+            values: its variables, not empty; text of people in them is not escaped yet.
+            reply: what it says.
+            address: whom it is for.
+        """
         ...

@@ -11,6 +11,7 @@ from channels.cuts import Measure, utf8_bytes, utf16_units
 from core.ids import AccountName, ChannelName
 from core.model import Model
 from core.outbox import UnknownSends
+from core.window import ServiceWindow
 
 
 class Pace(Model):
@@ -97,6 +98,8 @@ class Capabilities(Model):
     """How fast the platform takes messages of this account, whoever they are for."""
     bucket_paces: Mapping[str, Pace] = {}
     """How fast it takes messages for one bucket, by how the bucket's name begins; every entry that fits counts."""
+    window: ServiceWindow | None = None
+    """None: everything may be written to everybody at any time."""
     catch_up: CatchUp | None = None
     """None: there is nothing to ask; the sender comes again until we have taken it."""
 

@@ -143,6 +143,8 @@ class Conversation(Model):
     goes_to: ConversationId | None = None
     is_introduced: bool = False
     """We have said in this group or channel who we are."""
+    window_until: AwareDatetime | None = None
+    """When the service window ends that the person's last message opened; None: there is none, or nobody knows."""
 
     def remembers(self, event: EventId) -> bool:
         """Tell whether the turn of this event is already in the state."""

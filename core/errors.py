@@ -11,6 +11,7 @@ HubError
 |   |-- TemporaryFailure    not sent for certain: try again on the schedule
 |   |   `-- RecipientMoved  not sent: the same again to where they are now
 |   |-- PermanentFailure    refused for good: FAILED, shown
+|   |   `-- WindowClosed    free words are not taken now: planned once more
 |   `-- UnknownOutcome      may have been sent: prove, hold or resend by policy
 |-- MediaRefused            a file cannot be had: `state` says why, and whether asking again may help
 `-- StoreError
@@ -87,6 +88,10 @@ class PermanentFailure(DeliveryError):
         super().__init__(message)
         self.code = code
         self.unreachable = unreachable
+
+
+class WindowClosed(PermanentFailure):
+    """Not sent: the person's service window is shut (W20). The same words are refused for good, a template is not."""
 
 
 class UnknownOutcome(DeliveryError):

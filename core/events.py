@@ -230,6 +230,8 @@ class DeliveryStatusChanged(EventBase):
     error_code: str | None = None
     unreachable: bool = False
     """It failed because this person cannot be reached any more."""
+    window_closed: bool = False
+    """It failed because the person's service window was shut."""
 
 
 Event = Annotated[

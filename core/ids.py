@@ -43,6 +43,15 @@ def account_of(conversation: str) -> str:
     return conversation.rsplit(":", conversation.count(":") - 1)[0]
 
 
+def replanned_id(name: OutId) -> OutId:
+    """Name the call that takes the place of one that was taken at first and refused later; the same one, always.
+
+    >>> replanned_id(OutId("a")) == replanned_id(OutId("a")) != replanned_id(replanned_id(OutId("a")))
+    True
+    """
+    return out_id("replanned", name, 0, 0)
+
+
 def out_id(desk: str, event_id: str, step: int, index: int) -> OutId:
     """Name one api call of the plan for one event; the same event always yields the same names.
 

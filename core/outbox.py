@@ -8,6 +8,8 @@
                              `----> HELD           no proof possible: a person decides
     QUEUED -> CANCELLED                            a person took over, the conversation was erased, too old
     QUEUED -> UNDELIVERABLE                        the person blocked us, opted out or is gone
+    QUEUED -> WAITING -> QUEUED                    the service window is shut; the person wrote again
+                 `-----> FAILED                    they did not
 
 SENDING is journaled before the socket opens. A row found in SENDING without a living owner is UNKNOWN, never QUEUED.
 """
@@ -21,6 +23,7 @@ from core.errors import AccountRefused, DeliveryError, PermanentFailure, RateLim
 from core.ids import EventId, OutId
 from core.model import AwareDatetime, Model
 from core.replies import ApiCall, ReplyKind
+from core.window import WINDOW_CLOSED, OutsidePolicy, Went
 
 MAX_OUTBOX_ROWS = 16
 """Rows a conversation may hold; a plan that does not fit waits until the line has moved."""
@@ -43,6 +46,7 @@ class SendState(StrEnum):
     """Where one api call stands."""
 
     QUEUED = "queued"
+    WAITING = "waiting"
     SENDING = "sending"
     UNKNOWN = "unknown"
     SENT = "sent"
@@ -80,6 +84,16 @@ class OutboxRow(Model):
     retry_at: AwareDatetime | None = None
     provider_id: str | None = None
     reason: str | None = None
+    first: OutId | None = None
+    """The first call of the same reply; None: this is it."""
+    approved: ApiCall | None = None
+    """What says the whole reply when the service window is shut: an approved template."""
+    went: Went | None = None
+    """What the shut window made of it."""
+    words: str | None = None
+    """What a template says in the reply's own words, for the transcript."""
+    replanned: bool = False
+    """The platform has said that the window was shut: it is planned anew once, not twice."""
 
     @property
     def is_first(self) -> bool:
@@ -107,6 +121,21 @@ class OutboxRow(Model):
         """Return the row with its call going elsewhere."""
         call = self.call.model_copy(update={"params": {**self.call.params, **place}, "bucket": bucket})
         return self.model_copy(update={"call": call})
+
+    def waiting(self, until: datetime) -> "OutboxRow":
+        """Return the row waiting for the person to write, until then at most."""
+        change = {"state": SendState.WAITING, "retry_at": until, "reason": WINDOW_CLOSED, "went": "waited"}
+        return self.model_copy(update=change)
+
+    def released(self, now: datetime) -> "OutboxRow":
+        """Return the row after the person wrote; it is as young as if it were said now."""
+        change = {"state": SendState.QUEUED, "retry_at": None, "reason": None, "created_at": now}
+        return self.model_copy(update=change)
+
+    def as_template(self, words: str) -> "OutboxRow":
+        """Return the row with the approved template in place of what it would say."""
+        assert self.approved is not None  # noqa: S101  the caller has looked
+        return self.model_copy(update={"call": self.approved, "approved": None, "went": "template", "words": words})
 
     def queued(self, retry_at: datetime | None, reason: str) -> "OutboxRow":
         """Return the row waiting for its next try."""
@@ -150,6 +179,26 @@ def after_error(row: OutboxRow, error: DeliveryError, now: datetime) -> OutboxRo
             return row.ended(SendState.FAILED, code or "refused")
         case _:
             return row.model_copy(update={"state": SendState.UNKNOWN, "reason": "unknown_outcome"})
+
+
+def outside_window(row: OutboxRow, policy: OutsidePolicy, words: str, now: datetime) -> OutboxRow:
+    """Decide what becomes of a row that is due while its person's service window is shut.
+
+    Args:
+        row: QUEUED.
+        policy: of its account.
+        words: what it says, for the transcript.
+        now: the time.
+
+    Returns:
+        QUEUED with a template that may leave at any time, WAITING, or FAILED.
+    """
+    for way in policy.ways(row.call.kind):
+        if way == "template" and row.approved is not None:
+            return row.as_template(words)
+        if way == "wait":
+            return row.waiting(now + timedelta(seconds=policy.waits_s))
+    return row.ended(SendState.FAILED, WINDOW_CLOSED)
 
 
 RESEND_WHEN_IN_DOUBT: Mapping[ReplyKind, bool] = {

@@ -11,6 +11,7 @@ from core.events import (
     CommandGiven,
     ConversationOpened,
     Event,
+    FormSubmitted,
     MembershipChanged,
     MessageReceived,
     ReachabilityChanged,
@@ -32,7 +33,7 @@ def _is_from_the_person(event: Event) -> bool:
     match event:
         case MessageReceived():
             return event.automatic is None and event.addressed != "ambient" and not event.is_deleted
-        case ChoiceMade() | CommandGiven() | ConversationOpened():
+        case ChoiceMade() | CommandGiven() | FormSubmitted() | ConversationOpened():
             return True
         case _:
             return False

@@ -19,10 +19,13 @@ from core.media import FileRef, MediaFile, MediaNote
 from core.model import AwareDatetime, Json, Model
 from core.outbox import OutboxRow
 from core.replies import ApiCall
+from core.window import Went
 
-DELIVERY_RANK = {"queued": 0, "sending": 1, "unknown": 1, "held": 1, "sent": 2, "delivered": 3, "read": 4}
+DELIVERY_RANK = {"queued": 0, "waiting": 0, "sending": 1, "unknown": 1, "held": 1, "sent": 2, "delivered": 3, "read": 4}
 """A delivery state only rises; anything else (failed, cancelled) is an end and ranks above all."""
 END_RANK = 9
+SETTLED = frozenset({"delivered", "read"})
+"""What nobody sends again: its call is not kept any longer."""
 EARLY_STATUS_KEPT = timedelta(minutes=10)
 """How long a delivery status waits for its line: it may be faster than what writes down the send (FAULTS F056)."""
 
@@ -47,6 +50,21 @@ class Version(Model):
     until: AwareDatetime
 
 
+Trouble = Literal["waiting", "undelivered"]
+
+
+def trouble_of(state: str, reason: str | None) -> Trouble | None:
+    """Say what people must see of a message: it waits for its person, or its person never got it.
+
+    >>> trouble_of("waiting", None), trouble_of("failed", "63016"), trouble_of("cancelled", "too_old")
+    ('waiting', 'undelivered', 'undelivered')
+    """
+    if state == "waiting":
+        return "waiting"
+    is_lost = state in {"failed", "undeliverable"} or (state, reason) == ("cancelled", "too_old")
+    return "undelivered" if is_lost else None
+
+
 class TranscriptRow(Model):
     """One line of the transcript, either direction."""
 
@@ -69,7 +87,12 @@ class TranscriptRow(Model):
     """The platform's id of the message, whoever wrote it."""
     reason: str | None = None
     call: ApiCall | None = None
-    """Kept while a person may still send it again."""
+    """Kept while it may be sent again: by a person, or because its platform may say later that the window was shut."""
+    approved: ApiCall | None = None
+    first: str | None = None
+    went: Went | None = None
+    replanned: bool | None = None
+    """As in its row of the outbox."""
     kind: LineKind = "message"
     about: str | None = None
     """The platform's id of the message that was changed."""
@@ -335,6 +358,14 @@ class Store(Protocol):
         """Return which of these sends the transcript has as sent, with the platform's id."""
         ...
 
+    async def line(self, conversation_id: str, line_id: str | None, provider_id: str) -> TranscriptRow | None:
+        """Return one line, by our id or by the platform's."""
+        ...
+
+    async def troubled_lines(self, trouble: Trouble, limit: int) -> list[TranscriptRow]:
+        """Return messages that wait, or that nobody got (`trouble_of`), newest first."""
+        ...
+
     async def held_lines(self, limit: int) -> list[TranscriptRow]:
         """Return sends in doubt that wait for a person, oldest first."""
         ...
@@ -399,7 +430,7 @@ class Store(Protocol):
         ...
 
     async def counts(self) -> dict[str, int]:
-        """Return how many inbox rows are in each state that people look at, and how many sends are held."""
+        """Return how many inbox rows are in each state that people look at, how many sends are held, how many wait."""
         ...
 
     async def ping(self) -> None:

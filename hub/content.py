@@ -6,6 +6,7 @@
     articles/<id>.md     answers, with front matter
     flows/<name>.yaml    what to collect, do and say
     forms/<name>.yaml    what to ask for at once, where a platform can show a form
+    whatsapp_templates.yaml   what WhatsApp has approved, for messages outside its 24 hours
 
 Only this module touches the files; the core gets values. A mistake is told with its file and field, or line.
 """
@@ -34,6 +35,7 @@ from core.nlu.entities import EntityFinder, EntityPattern
 from core.nlu.model import FORMAT, Model
 from core.nlu.training import LabelledText, train
 from core.nlu.understander import TextUnderstander, prepared
+from hub.approved import NONE_APPROVED, ApprovedTemplates, read_approved
 
 HOME = "home"
 """The template of what a channel shows before anybody writes."""
@@ -79,6 +81,7 @@ class Content:
     entities: tuple[EntityPattern, ...]
     choice_words: dict[str, ChoiceWords]
     forms: tuple[Form, ...] = ()
+    approved: ApprovedTemplates = NONE_APPROVED
 
     @property
     def templates(self) -> frozenset[str]:
@@ -117,6 +120,7 @@ def load_content(folder: Path) -> Content:
         entities=_read(folder / "entities.yaml", TypeAdapter(tuple[EntityPattern, ...]).validate_python, _read_yaml),
         forms=_read_all(folder, "forms/*.yaml", Form.model_validate, _read_yaml),
         choice_words=_read(folder / "choices.yaml", TypeAdapter(dict[str, ChoiceWords]).validate_python, _read_yaml),
+        approved=read_approved(folder),
     )
     _check(content, folder)
     return content

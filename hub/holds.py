@@ -16,7 +16,7 @@ from core.conversation import Conversation
 from core.errors import StoreUnavailable, VersionConflict
 from core.failpoints import reach
 from core.ids import ConversationId, OutId
-from core.outbox import OutboxRow
+from core.outbox import OutboxRow, SendState
 from core.storage import Held, Leased, Save, Store, TranscriptRow
 from core.store.documents import earliest_wake
 from hub.groups import MAX_GROUP, GroupCommit
@@ -55,8 +55,8 @@ class Hold:
 
     @property
     def open_rows(self) -> list[OutboxRow]:
-        """Return the rows that still want something done, in order."""
-        return [row for row in self.out if not row.is_terminal]
+        """Return the rows that still want something done, in order; what waits for the person to write is not one."""
+        return [row for row in self.out if not row.is_terminal and row.state is not SendState.WAITING]
 
     def put(self, changed: OutboxRow) -> None:
         """Replace a row by its next state."""

@@ -10,7 +10,15 @@ import structlog
 
 from channels.base import Channel
 from core.clock import Clock
-from core.errors import AccountRefused, DeliveryError, PermanentFailure, RateLimited, RecipientMoved, UnknownOutcome
+from core.errors import (
+    AccountRefused,
+    DeliveryError,
+    PermanentFailure,
+    RateLimited,
+    RecipientMoved,
+    UnknownOutcome,
+    WindowClosed,
+)
 from core.failpoints import is_armed, reach
 from core.ids import OutId, account_of
 from core.inbox import InboxMark, InboxState
@@ -24,6 +32,7 @@ from hub.pace import SendPace
 from hub.pauses import Pauses
 from hub.records import Records
 from hub.telemetry import LogNames, Metrics
+from hub.window import Windows, words_of
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +72,7 @@ class Outbox:
     """Multiple of what platforms take by default."""
     _pace: SendPace = field(init=False)
     _pauses: Pauses = field(init=False)
+    windows: Windows = field(init=False)
     _doubtful: set[OutId] = field(default_factory=set)
     _settled: dict[OutId, OutboxRow] = field(default_factory=dict)
     """How sends ended that neither the conversation nor the transcript may know of yet: a write that fails in between
@@ -72,11 +82,15 @@ class Outbox:
         """Begin without a pause and with the whole of every platform's pace."""
         self._pace = SendPace(self.clock, self.metrics, self.pace_factor)
         self._pauses = Pauses(self.clock, self.metrics)
+        self.windows = Windows(self.channels, self.clock, self.metrics, self.names, self._show)
 
     async def recover(self, hold: Hold) -> None:
         """Take over what a dead owner or a failed write left in doubt, and write lines that may be missing."""
         for line in hold.said:
             self.records.line(line, partial(hold.heard, line))
+        for row in hold.out:
+            if row.state is SendState.WAITING:
+                self._show(hold, row)
         doubtful = [row for row in hold.open_rows if row.state in {SendState.SENDING, SendState.UNKNOWN}]
         if not doubtful:
             return
@@ -95,6 +109,8 @@ class Outbox:
         Raises:
             StoreError: the hold is lost; recovery goes on from what is durable.
         """
+        self._end_waiting(hold)
+        self.windows.expire(hold)
         while hold.open_rows:
             row = hold.open_rows[0]
             due = await self._advance(hold, row)
@@ -141,8 +157,13 @@ class Outbox:
         return None
 
     def claimed(self, hold: Hold, row: OutboxRow) -> OutboxRow:
-        """Return a row that is due as it must be journaled: claimed, or waiting until its platform takes it."""
-        account = account_of(hold.id)
+        """Return a row that is due as it must be journaled: claimed, or waiting until its platform takes it.
+
+        Outside the service window it may be something else that leaves, or nothing.
+        """
+        account, row = account_of(hold.id), self.windows.decided(hold, row)
+        if row.state is not SendState.QUEUED:
+            return row
         if (until := self._pauses.until(account, row.call.bucket)) is not None:
             return row.queued(until, row.reason if row.reason not in {None, PACED} else "waiting")
         if row.reason != PACED and (at := self._pace.book(account, row.call, self.channels[account])) is not None:
@@ -156,6 +177,12 @@ class Outbox:
         log.warning(
             "not_sent", conversation=self.names(hold.id), out_id=row.id, becomes="failed", reason=ADDRESS_SUSPENDED
         )
+
+    def _end_waiting(self, hold: Hold) -> None:
+        """End what waits for somebody to write who has blocked us, opted out or is gone."""
+        for row in hold.out:
+            if row.state is SendState.WAITING and (reason := why_undeliverable(hold.conversation, row)):
+                self._end_undeliverable(hold, row, reason)
 
     def _end_undeliverable(self, hold: Hold, row: OutboxRow, reason: str) -> None:
         hold.put(row.ended(SendState.UNDELIVERABLE, reason))
@@ -243,7 +270,9 @@ class Outbox:
             row = self._redirect(hold, row, error)
         if isinstance(error, PermanentFailure) and error.unreachable:
             self.note_unreachable(hold, error.code)
-        if row.call.role == "aside" and not isinstance(error, RateLimited | AccountRefused):
+        if isinstance(error, WindowClosed):
+            changed = self.windows.refused(hold, row, error.code)
+        elif row.call.role == "aside" and not isinstance(error, RateLimited | AccountRefused):
             changed = row.ended(SendState.CANCELLED, "aside_failed")
         else:
             changed = self._at_next_try(hold, after_error(row, error, now))
@@ -269,6 +298,8 @@ class Outbox:
     async def _claim_next(self, hold: Hold) -> None:
         """Claim the row behind in the same write that records the result of the one before it."""
         if not hold.open_rows:
+            if any(row.state is SendState.WAITING and row.id not in hold.recorded for row in hold.out):
+                await self.holds.save(hold)  # what waits must not be taken for a send in doubt
             return
         head = hold.open_rows[0]
         now = self.clock.now()
@@ -328,14 +359,17 @@ class Outbox:
         in between finds the rows in SENDING and the transcript knowing that they were sent.
         """
         done = [row for row in hold.out if row.is_terminal and row.id not in hold.recorded]
+        waited_for = {row.inbox_id for row in hold.out if not row.is_terminal}
         for row in done:
             hold.recorded.add(row.id)
             if row.call.role == "message":
-                self.records.line(self._line_out(hold, row), partial(self._recorded, hold, row))
+                self.records.line(self.line_of(hold, row), partial(self._recorded, hold, row))
             else:
                 self._recorded(hold, row)
         hold.is_dirty = hold.is_dirty or bool(done)
         for inbox_id, home in dict.fromkeys((row.inbox_id, row.inbox_home) for row in done):
+            if inbox_id in waited_for:
+                continue
             self.records.mark(InboxMark(id=inbox_id, home=home, state=InboxState.DONE))
         return bool(done)
 
@@ -343,10 +377,18 @@ class Outbox:
         self._settled.pop(row.id, None)
         hold.drop(row)
 
-    @staticmethod
-    def _line_out(hold: Hold, row: OutboxRow) -> TranscriptRow:
-        text = row.call.params.get("text") or row.call.params.get("body") or ""
-        kept = row.state in {SendState.HELD, SendState.FAILED, SendState.UNDELIVERABLE}
+    def _show(self, hold: Hold, row: OutboxRow) -> None:
+        """Write the line of a row that is not at its end."""
+        self.records.line(self.line_of(hold, row))
+
+    def line_of(self, hold: Hold, row: OutboxRow) -> TranscriptRow:
+        """Return the transcript's line of a row.
+
+        Where a platform may say later that the service window was shut, the line keeps what is sent then.
+        """
+        text = row.words or words_of(row.call)
+        may_come_back = self._channel(hold).capabilities.window is not None and row.went != "template"
+        kept = row.state in {SendState.HELD, SendState.FAILED, SendState.UNDELIVERABLE} or may_come_back
         assert hold.conversation is not None  # noqa: S101  rows exist only where a turn was committed
         return TranscriptRow(
             id=row.id,
@@ -355,13 +397,17 @@ class Outbox:
             direction="out",
             seq=row.seq,
             at=row.started_at or row.created_at,
-            text=str(text),
-            body={"from": "bot", "text": str(text), **_choices(row)},
+            text=text,
+            body={"from": "bot", "text": text, **_choices(row)},
             event_id=row.event_id,
             state=str(row.state),
             provider_id=row.provider_id,
             reason=row.reason,
             call=row.call if kept else None,
+            approved=row.approved if kept else None,
+            first=row.first,
+            went=row.went,
+            replanned=row.replanned or None,
         )
 
 

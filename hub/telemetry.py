@@ -174,6 +174,16 @@ class Metrics:
         )
         self.outbox_age = Gauge("frontdesk_outbox_age_seconds", "Age of the oldest reply that is due.", registry=r)
         self.unknown_sends = Gauge("frontdesk_unknown_sends", "Sends in doubt that are being settled.", registry=r)
+        self.outside_window = Counter(
+            "frontdesk_outside_window",
+            "Messages that met a shut service window, by what was done.",
+            ("channel", "decision"),
+            registry=r,
+        )
+        self.undelivered = Counter(
+            "frontdesk_undelivered", "Messages that a platform took and did not deliver.", labels, registry=r
+        )
+        self.waiting = Gauge("frontdesk_waiting", "Messages that wait until their person writes.", registry=r)
         self.held = Gauge("frontdesk_holds", "Sends in doubt that wait for a person.", registry=r)
         self.spool_records = Gauge("frontdesk_spool_records", "Payloads on disk that MongoDB has not.", registry=r)
         self.spool_bytes = Gauge("frontdesk_spool_bytes", "Size of the spool.", registry=r)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any, Protocol
+from functools import cached_property, partial
+from typing import Any
 
 import structlog
 
@@ -29,24 +29,28 @@ from core.events import (
 )
 from core.failpoints import reach
 from core.handoff.silence import left_to_people
-from core.ids import DeskName, EventId, account_key, out_id
+from core.ids import DeskName, EventId, OutId, account_key, replanned_id
 from core.inbox import InboxRow, InboxState
 from core.media import FileRef, file_refs
 from core.model import Json
-from core.outbox import MAX_OUTBOX_ROWS, SEQ_STEP, OutboxRow, SendState
-from core.ports import Action, Escape, Responder, Words
+from core.outbox import MAX_OUTBOX_ROWS, SEQ_STEP, SendState
+from core.ports import Action, Responder
 from core.reachability import heard_from, why_undeliverable
 from core.replies import Reply
 from core.storage import LineKind, Store, TranscriptRow, Version
+from core.window import WINDOW_CLOSED
+from hub.approved import NONE_APPROVED, ApprovedTemplates
 from hub.changes import UNKNOWN_MESSAGE, Changes, with_change, withdrawn
 from hub.correspondents import Correspondents
 from hub.deciding import decided
 from hub.holds import Hold, Holds
 from hub.outbox import Outbox
+from hub.planning import Planner, Speaks
 from hub.records import Records
 from hub.settings import Desk
 from hub.suspects import Handling, unnoted
 from hub.telemetry import LogNames, Metrics
+from hub.window import may_be_replaced
 
 log = structlog.get_logger(__name__)
 
@@ -56,20 +60,12 @@ TROUBLE = Reply(template="trouble", kind="handoff_notice")
 
 BURIAL = "!dead"
 GAVE_UP = "gave_up"
+REPLACED = "replaced"
+"""State of a message that its platform took and refused: another was sent in its place, or waits."""
 
 
 class OutboxFull(Exception):
     """The plan does not fit into the conversation's outbox yet; take the turn again when the line has moved."""
-
-
-class Speaks(Protocol):
-    """Gives a reply its words: `hub.templating.Templates`."""
-
-    def words(
-        self, channel: str, reply: Reply, escapes: Mapping[str, Escape], locale: str | None, tone: str | None
-    ) -> Words:
-        """Bind a reply to its template."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -92,8 +88,13 @@ class Turns:
     outbox: Outbox
     correspondents: Correspondents
     changes: Changes
+    approved: ApprovedTemplates = NONE_APPROVED
     handling: Handling = unnoted
     """Notes which row is being answered."""
+
+    @cached_property
+    def _planner(self) -> Planner:
+        return Planner(self.channels, self.desks, self.templates, self.approved, self.clock)
 
     async def take(self, hold: Hold, row: InboxRow, event: Event, behind: Sequence[Event] = ()) -> None:
         """Take one event to its commit. When this returns the row is handled, ignored, or done.
@@ -230,22 +231,23 @@ class Turns:
     ) -> None:
         version = turn.conversation.version + 1
         conversation = turn.conversation.model_copy(update={"version": version})
-        plan = [
-            row.model_copy(update={"inbox_home": inbox_home})
-            for row in self._plan(conversation, inbox_id, event, turn.replies, step)
-        ]
+        conversation = self.outbox.windows.heard(conversation, event)
+        plan = self._planner.plan(conversation, inbox_id, inbox_home, event.id, turn.replies, step)
         if len(plan) > MAX_OUTBOX_ROWS:
             raise ValueError(f"a plan of {len(plan)} api calls; {MAX_OUTBOX_ROWS} is the most")
         out = withdrawn(hold.out, turn.withdraws, event.kind)
-        is_open = [not row.is_terminal for row in out]
-        if sum(is_open) + len(plan) > MAX_OUTBOX_ROWS:
+        unfinished = [row for row in out if not row.is_terminal and row.state is not SendState.WAITING]
+        if len(unfinished) + len(plan) > MAX_OUTBOX_ROWS:
             raise OutboxFull
-        if plan and not any(is_open) and why_undeliverable(conversation, plan[0]) is None:
-            plan[0] = self.outbox.claimed(hold, plan[0])
         trace = turn.trace.model_copy(update={"latency_ms": self._since_ms(started)})
         line = self._line_in(conversation, event, trace)
         before = (hold.conversation, hold.out, hold.said)
-        hold.conversation, hold.out, hold.said = conversation, (*out, *plan), with_change(hold.said, line)
+        hold.conversation, hold.out, hold.said = conversation, out, with_change(hold.said, line)
+        is_idle = not hold.open_rows
+        goes_on = self.outbox.windows.release(hold)
+        hold.out = (*hold.out, *plan)
+        if plan and is_idle and not goes_on and why_undeliverable(conversation, plan[0]) is None:
+            hold.put(self.outbox.claimed(hold, plan[0]))
         try:
             await self.holds.save(hold)
         except StoreRefused:  # the hold is still good, only this turn cannot be written
@@ -257,41 +259,12 @@ class Turns:
     def _since_ms(self, started: float) -> float:
         return round((self.clock.monotonic() - started) * 1000, 2)
 
-    def _plan(
-        self, conversation: Conversation, inbox_id: str, event: Event, replies: tuple[Reply, ...], step: int
-    ) -> list[OutboxRow]:
-        """Render every reply now, so that a retry says the same."""
-        channel = self.channels[account_key(conversation.channel, conversation.account)]
-        desk = self.desks[account_key(conversation.channel, conversation.account)]
-        locale = conversation.session.language or desk.languages[0]
-        tone = conversation.session.tone or desk.tone
-        calls = [
-            call
-            for reply in replies
-            for call in channel.render(
-                reply,
-                self.templates.words(channel.name, reply, channel.escapes, locale, tone),
-                conversation.address,
-            )
-        ]
-        return [
-            OutboxRow(
-                id=out_id(conversation.desk, event.id, step, index),
-                event_id=event.id,
-                inbox_id=inbox_id,
-                call=call,
-                epoch=conversation.epoch,
-                seq=conversation.version * SEQ_STEP + 1 + index,
-                created_at=self.clock.now(),
-            )
-            for index, call in enumerate(calls)
-        ]
-
     def _settle(self, hold: Hold, row: InboxRow, event: Event) -> None:
         """Mark a row whose turn is committed: DONE when its plan is through, HANDLED while some of it is to be sent."""
-        waiting = any(entry.inbox_id == row.id for entry in hold.open_rows)
-        state = InboxState.HANDLED if waiting else InboxState.DONE
-        if not (waiting and hold.open_rows[0].state is SendState.SENDING):  # the send that follows at once will mark it
+        unsettled = any(entry.inbox_id == row.id and not entry.is_terminal for entry in hold.out)
+        state = InboxState.HANDLED if unsettled else InboxState.DONE
+        is_sending = any(entry.state is SendState.SENDING for entry in hold.open_rows[:1])
+        if not (unsettled and is_sending):  # the send that follows at once will mark it
             self.records.mark(row.mark(state, forget=_is_taken_back(event)))
 
     def _ignore(self, row: InboxRow, reason: str, event: Event) -> None:
@@ -308,6 +281,10 @@ class Turns:
         if event.unreachable:
             await self._note_unreachable(hold, event)
         await self.store.note_delivery(hold.id, event.out_id, event.provider_id, event.status, event.error_code)
+        if event.status == "failed":
+            self.metrics.undelivered.labels(event.channel, event.account).inc()
+        if event.window_closed:
+            await self._plan_anew(hold, row, event)
         self.records.mark(row.mark(InboxState.DONE))
 
     async def _move(self, conversation: Conversation, event: ConversationMoved) -> Conversation:
@@ -331,6 +308,44 @@ class Turns:
         heard_at = hold.conversation.heard_at if hold.conversation is not None else None
         if line is None or heard_at is None or line.at >= heard_at:
             self.outbox.note_unreachable(hold, event.error_code or "")
+
+    async def _plan_anew(self, hold: Hold, row: InboxRow, event: DeliveryStatusChanged) -> None:
+        """Take back a message that its platform refused after it had taken it: the service window was shut (W20).
+
+        Raises:
+            OutboxFull: nothing was done; later.
+            StoreError: the plan is not known to be written; the status is taken again, and plans the same.
+        """
+        conversation = hold.conversation
+        if conversation is None:
+            return
+        if len(hold.open_rows) >= MAX_OUTBOX_ROWS:
+            raise OutboxFull
+        line = await self._line_of(hold, event.out_id, event.provider_id)
+        if line is None or line.state == REPLACED or await self._is_said_by_template(hold, line):
+            return
+        planned = EventId(f"anew:{line.id}")  # not the event's: one failure may be told as several
+        if not conversation.remembers(planned):
+            recent = (*conversation.recent, planned)[-RECENT_EVENTS:]
+            hold.conversation = conversation.model_copy(update={"version": conversation.version + 1, "recent": recent})
+            self.outbox.windows.taken_back(hold, line, row.id, row.home)
+            await self.holds.save(hold)
+        if may_be_replaced(line):
+            self.records.line(line.model_copy(update={"state": REPLACED, "reason": WINDOW_CLOSED}))
+
+    async def _line_of(self, hold: Hold, out_id: str | None, provider_id: str) -> TranscriptRow | None:
+        """Return what was sent under a name: from the outbox while it is there, else from the transcript."""
+        here = (row for row in hold.out if out_id is not None and row.id == out_id)
+        if (row := next(here, None)) is not None:
+            return self.outbox.line_of(hold, row)
+        return await self.store.line(hold.id, out_id, provider_id)
+
+    async def _is_said_by_template(self, hold: Hold, part: TranscriptRow) -> bool:
+        """Tell whether a template says the whole reply already of which this is a later part."""
+        if part.first is None:
+            return False
+        first = await self._line_of(hold, replanned_id(OutId(part.first)), "")
+        return first is not None and first.went == "template"
 
     async def bury(self, hold: Hold, row: InboxRow, event: Event) -> None:
         """Give a conversation to people because one of its messages cannot be handled, and say so once.

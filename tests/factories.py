@@ -109,7 +109,7 @@ class FakeChannel:
             places = {name: message[name] for name in ("came_from", "goes_to") if name in message}
             return ConversationMoved(**self._base(message, at) | {"address": {"to": message["moved_to"]}}, **places)
         if "reach" in message:
-            return ReachabilityChanged(**self._base(message, at), change=message["reach"])
+            return ReachabilityChanged(**self._base(message, at), change=message["reach"], text=message.get("text", ""))
         if "member" in message:
             return MembershipChanged(**self._base(message, at), member_id="us", change=message["member"], is_us=True)
         if "edits" in message or "deletes" in message:

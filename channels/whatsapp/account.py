@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from channels.whatsapp.address import is_loopback
 from channels.whatsapp.cloud import account as cloud
+from core.window import OutsidePolicy
 
 SWITCH_ON = (
     "In console.twilio.com copy the Account SID and Auth Token from the dashboard, open Messaging > Senders > WhatsApp "
@@ -61,6 +62,8 @@ class AccountSettings(BaseModel):
     previous_auth_token: Token | None = None
     """Accepted on webhooks while the token is being rotated; never used to send."""
     api_url: Annotated[str, AfterValidator(_guarded_url)] = "https://api.twilio.com"
+    outside_window: OutsidePolicy = OutsidePolicy()
+    """What is done with messages to somebody who has not written for 24 hours (W20)."""
     catch_up_every_s: float = Field(default=600.0, ge=0)
     """So often Twilio is asked for messages that it did not deliver, in seconds; 0 is never."""
 

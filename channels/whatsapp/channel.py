@@ -11,7 +11,7 @@ from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
 from channels.media import Download
 from channels.whatsapp import media, normalize, render
-from channels.whatsapp.account import AccountSettings
+from channels.whatsapp.account import WHATSAPP_PREFIX, AccountSettings
 from channels.whatsapp.client import TwilioClient
 from channels.whatsapp.cloud.account import CloudSettings
 from channels.whatsapp.cloud.channel import CloudChannel
@@ -25,6 +25,7 @@ from core.events import Address, Attachment, Event
 from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
+from core.window import ContentTemplate, ServiceWindow
 
 KEPT_HEADERS = ("content-type", "i-twilio-idempotency-token")
 NOTHING_TO_SAY = "<Response/>"
@@ -41,7 +42,9 @@ class WhatsAppChannel:
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
-        self.capabilities = self.capabilities.model_copy(update={"catch_up": how_often(settings.catch_up_every_s)})
+        window = ServiceWindow(prefix=WHATSAPP_PREFIX, policy=settings.outside_window)
+        chosen = {"catch_up": how_often(settings.catch_up_every_s), "window": window}
+        self.capabilities = self.capabilities.model_copy(update=chosen)
         self._settings = settings
         self._resources = resources
         self._path = f"/whatsapp/{account}"
@@ -69,6 +72,16 @@ class WhatsAppChannel:
             self.capabilities,
             number=settings.number,
             messaging_service_sid=settings.messaging_service_sid,
+        )
+
+    def render_template(
+        self, template: ContentTemplate, values: Mapping[str, str], reply: Reply, address: Address
+    ) -> ApiCall | None:
+        """Send an approved template by its ContentSid (W20)."""
+        settings = self._settings
+        sid = settings.messaging_service_sid
+        return render.render_template(
+            template, values, reply, address, number=settings.number, messaging_service_sid=sid
         )
 
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:

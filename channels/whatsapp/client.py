@@ -104,7 +104,7 @@ class TwilioClient:
         parties = {name: params[name] for name in ("to", "from_") if name in params}
         for window in ({"date_sent_after": earliest, "limit": MAX_LISTED}, {"limit": NEWEST}):
             listed = await self._list(**parties, **window)
-            if sid := self._pick(listed, str(params["body"]), earliest, others):
+            if sid := self._pick(listed, params.get("body"), earliest, others):
                 self.known.remember(sid, out_id)
                 return Receipt(provider_id=sid)
         return None
@@ -141,8 +141,11 @@ class TwilioClient:
         found: list[Any] = await self._messages(message.sid).media.list_async(limit=MAX_MEDIA)
         return found
 
-    def _pick(self, listed: list[Any], body: str, earliest: datetime, others: frozenset[str]) -> str | None:
-        """Return the sid of the message with this text that is not known to be another send of ours."""
+    def _pick(self, listed: list[Any], body: Json, earliest: datetime, others: frozenset[str]) -> str | None:
+        """Return the sid of the message with this text that is not known to be another send of ours.
+
+        What a template says is not known here: any message that may be it leaves the send in doubt.
+        """
         ours = [
             message
             for message in listed
@@ -152,8 +155,10 @@ class TwilioClient:
             and (message.date_created is None or message.date_created >= earliest)
         ]
         for message in reversed(ours):  # listed newest first: of two equal texts the older was sent first
-            if _same_text(message.body, body):
+            if isinstance(body, str) and _same_text(message.body, body):
                 return str(message.sid)
+        if ours and not isinstance(body, str):
+            raise UnknownOutcome("twilio lists a message that may be the template sought")
         if any(not message.body for message in ours):
             raise UnknownOutcome("twilio lists a message without its text (redacted): it may be the one sought")
         return None

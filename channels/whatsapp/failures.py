@@ -15,6 +15,7 @@ from core.errors import (
     RateLimited,
     TemporaryFailure,
     UnknownOutcome,
+    WindowClosed,
 )
 from core.outbox import retry_after_s
 
@@ -26,6 +27,9 @@ TRY_AGAIN = frozenset({30008, 63009, 63010, 63012, 63023})
 """Trouble at the channel that passes."""
 UNREACHABLE = frozenset({21211, 21610, 21614, 63003, 63024, 63032, 63033})
 """The recipient: not a number, said STOP, not a mobile, not on the channel, invalid, limited by WhatsApp, blocked."""
+
+OUTSIDE_WINDOW = 63016
+"""More than 24 hours since the person's last message; mostly told later, by the status callback (W20)."""
 
 
 def failure_from(status: int, headers: Mapping[str, str], body: bytes) -> DeliveryError:
@@ -48,6 +52,8 @@ def failure_from(status: int, headers: Mapping[str, str], body: bytes) -> Delive
         return RateLimited(retry_after_s(headers.get("Retry-After")), told)
     if code in TRY_AGAIN:
         return TemporaryFailure(told)
+    if code == OUTSIDE_WINDOW:
+        return WindowClosed(told, code=str(code))
     return PermanentFailure(told, code=str(code or status), unreachable=code in UNREACHABLE)
 
 

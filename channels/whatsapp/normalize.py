@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from channels.inbound import DeliveryKey, Inbound
-from channels.whatsapp.failures import UNREACHABLE
+from channels.whatsapp.failures import OUTSIDE_WINDOW, UNREACHABLE
 from channels.whatsapp.optout import ADVANCED, Wish, wish_of
 from channels.whatsapp.payloads import MAX_MEDIA, InboundMessage, StatusCallback, form_fields, is_status
 from core.errors import MalformedPayload
@@ -232,5 +232,6 @@ def _status_events(callback: StatusCallback, inbound: Inbound) -> tuple[Event, .
             out_id=OutId(out_id) if out_id else None,
             error_code=callback.error_code,
             unreachable=status == "failed" and (callback.error_code or "") in map(str, UNREACHABLE),
+            window_closed=callback.error_code == str(OUTSIDE_WINDOW),
         ),
     )

@@ -10,7 +10,7 @@ from core.inbox import InboxMark, InboxRow
 from core.installations import Installation
 from core.media import MediaFile, MediaNote
 from core.outbox import OutboxRow, SendState
-from core.storage import DeadLetter, Leased, Save, TranscriptRow, delivery_rank
+from core.storage import DeadLetter, Leased, Save, TranscriptRow, delivery_rank, trouble_of
 
 Document = dict[str, Any]
 
@@ -88,15 +88,22 @@ def changes_of(row: TranscriptRow) -> Document:
 
 def new_line(row: TranscriptRow) -> Document:
     """Write a whole transcript line."""
-    held = {"held": True} if row.state == "held" else {}
+    marks = list_marks(row.state or "sent", row.reason) if row.direction == "out" else {}
     return {
         "_id": row.id,
         "body": row.body,
         **transcript_document(row),
         **changes_of(row),
         **delivery_fields(row),
-        **held,
+        **marks,
     }
+
+
+def list_marks(state: str, reason: str | None) -> Document:
+    """Return what puts a line on the list of held sends, or on one of those that people must see."""
+    held = {"held": True} if state == "held" else {}
+    trouble = trouble_of(state, reason)
+    return held if trouble is None else held | {"trouble": trouble}
 
 
 def delivery_fields(row: TranscriptRow) -> Document:
@@ -163,12 +170,14 @@ OWNER_HAS_S = 20.0
 
 def earliest_wake(out: tuple[OutboxRow, ...], now: datetime) -> datetime | None:
     """Return when an outbox wants somebody's attention, None when it holds no open row."""
-    head = next((row for row in out if not row.is_terminal), None)
+    waits_until = min((row.retry_at for row in out if row.state is SendState.WAITING and row.retry_at), default=None)
+    head = next((row for row in out if not row.is_terminal and row.state is not SendState.WAITING), None)
     if head is None:
-        return None
+        return waits_until
+    due = head.retry_at or now
     if head.state is SendState.SENDING and head.started_at is not None:
-        return head.started_at + timedelta(seconds=OWNER_HAS_S)
-    return head.retry_at or now
+        due = head.started_at + timedelta(seconds=OWNER_HAS_S)
+    return due if waits_until is None else min(due, waits_until)
 
 
 def media_file(document: Document) -> MediaFile:

@@ -17,13 +17,16 @@ from core.outbox import OutboxRow
 from core.storage import (
     EARLY_STATUS_KEPT,
     END_RANK,
+    SETTLED,
     DeadLetter,
     Held,
     Leased,
     Member,
     Save,
     TranscriptRow,
+    Trouble,
     delivery_rank,
+    trouble_of,
 )
 from core.store.documents import CHANGED_LATER, mark_fields
 
@@ -299,6 +302,8 @@ class MemoryStore:
     def _raise(line: _Line, status: _Status) -> None:
         if line.row is not None and _rank(line.row) < delivery_rank(status.state):
             change = {"state": status.state, "provider_id": status.provider_id, "reason": status.reason}
+            if status.state in SETTLED:
+                change |= {"call": None, "approved": None}
             line.row = line.row.model_copy(update=change)
 
     async def deliver(self, conversation_id: str, out_id: str, seq: int, body: Mapping[str, Any], at: datetime) -> None:
@@ -369,6 +374,17 @@ class MemoryStore:
             for name, row in found.items()
             if row is None or sent <= _rank(row) < END_RANK
         }
+
+    async def line(self, conversation_id: str, line_id: str | None, provider_id: str) -> TranscriptRow | None:
+        """Return one line, by our id or by the platform's."""
+        rows = [line.row for line in self._of(conversation_id, -1) if line.row is not None]
+        return next((row for row in rows if _is_named(row, line_id, provider_id)), None)
+
+    async def troubled_lines(self, trouble: Trouble, limit: int) -> list[TranscriptRow]:
+        """Return messages that wait, or that nobody got, newest first."""
+        rows = [line.row for line in self._lines.values() if line.row is not None and line.row.direction == "out"]
+        found = [row for row in rows if trouble_of(row.state or "sent", row.reason) == trouble]
+        return sorted(found, key=lambda row: row.at, reverse=True)[:limit]
 
     async def held_lines(self, limit: int) -> list[TranscriptRow]:
         """Return sends in doubt that wait for a person, oldest first."""
@@ -446,10 +462,12 @@ class MemoryStore:
         return self._letters.get(letter_id)
 
     async def counts(self) -> dict[str, int]:
-        """Return how many inbox rows are in each state that people look at, and how many sends are held."""
+        """Return how many inbox rows are in each state that people look at, how many sends are held, how many wait."""
         watched = (*OPEN_STATES, InboxState.QUARANTINED, InboxState.DEAD)
         numbers = {str(state): sum(row.state is state for row in self._inbox.values()) for state in watched}
-        return numbers | {"held": len(await self.held_lines(len(self._lines)))}
+        most = len(self._lines)
+        waiting = await self.troubled_lines("waiting", most)
+        return numbers | {"held": len(await self.held_lines(most)), "waiting": len(waiting)}
 
 
 def _again(row: TranscriptRow, known: _Line | None) -> TranscriptRow:

@@ -30,12 +30,14 @@ from core.media import MediaFile, MediaNote
 from core.storage import (
     EARLY_STATUS_KEPT,
     END_RANK,
+    SETTLED,
     DeadLetter,
     Held,
     Leased,
     Member,
     Save,
     TranscriptRow,
+    Trouble,
     delivery_rank,
 )
 from core.store import documents
@@ -64,6 +66,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         ([("conversation_id", ASCENDING), ("seq", ASCENDING)], {}),
         ([("provider_id", ASCENDING)], {"sparse": True}),
         ([("held", ASCENDING)], {"sparse": True}),
+        ([("trouble", ASCENDING)], {"sparse": True}),
     ),
     "early_statuses": (([("at", ASCENDING)], {"expireAfterSeconds": int(EARLY_STATUS_KEPT.total_seconds())}),),
     "members": (([("seen_at", ASCENDING)], {"expireAfterSeconds": int(MEMBERS_KEPT.total_seconds())}),),
@@ -545,6 +548,19 @@ class MongoStore:
         return {row["_id"]: row.get("provider_id", "") async for row in found if sent <= row.get("rank", 0) < END_RANK}
 
     @_translated
+    async def line(self, conversation_id: str, line_id: str | None, provider_id: str) -> TranscriptRow | None:
+        """Return one line, by our id or by the platform's."""
+        name: dict[str, Any] = {"_id": line_id} if line_id else {"provider_id": provider_id}
+        document = await self._collection("messages").find_one(name | {"conversation_id": conversation_id})
+        return None if document is None or "event_id" not in document else documents.transcript_row(document)
+
+    @_translated
+    async def troubled_lines(self, trouble: Trouble, limit: int) -> list[TranscriptRow]:
+        """Return messages that wait, or that nobody got, newest first."""
+        found = self._collection("messages").find({"trouble": trouble}).sort("at", DESCENDING).limit(limit)
+        return [documents.transcript_row(row) async for row in found if "event_id" in row]
+
+    @_translated
     async def held_lines(self, limit: int) -> list[TranscriptRow]:
         """Return sends in doubt that wait for a person, oldest first."""
         found = self._collection("messages").find({"held": True}).sort("at", ASCENDING).limit(limit)
@@ -661,12 +677,14 @@ class MongoStore:
 
     @_translated
     async def counts(self) -> dict[str, int]:
-        """Return how many inbox rows are in each state that people look at, and how many sends are held."""
+        """Return how many inbox rows are in each state that people look at, how many sends are held, how many wait."""
         watched = (*OPEN_STATES, InboxState.QUARANTINED, InboxState.DEAD)
         inbox = self._collection("inbox")
         numbers = [await inbox.count_documents({"state": str(state)}) for state in watched]
-        held = await self._collection("messages").count_documents({"held": True})
-        return {str(state): number for state, number in zip(watched, numbers, strict=True)} | {"held": held}
+        messages = self._collection("messages")
+        held, waiting = [await messages.count_documents(which) for which in ({"held": True}, {"trouble": "waiting"})]
+        counted = {str(state): number for state, number in zip(watched, numbers, strict=True)}
+        return counted | {"held": held, "waiting": waiting}
 
 
 def _named(marks: Sequence[InboxMark]) -> dict[str, Any]:
@@ -741,10 +759,11 @@ def _raised(row: TranscriptRow, change: dict[str, Any]) -> UpdateOne:
 
 
 def _delivery(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the update that sets a delivery state and keeps the list of held lines right."""
-    if fields["state"] == "held":
-        return {"$set": fields | {"held": True}}
-    return {"$set": fields, "$unset": {"held": ""}}
+    """Return the update that sets a delivery state and keeps the lists of held and troubled lines right."""
+    state = fields["state"]
+    marks = documents.list_marks(state, fields.get("reason"))
+    gone = {"held", "trouble"} - marks.keys() | ({"call", "approved"} if state in SETTLED else set())
+    return {"$set": fields | marks, "$unset": dict.fromkeys(sorted(gone), "")}
 
 
 def _save(save: Save) -> UpdateOne:

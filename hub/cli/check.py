@@ -7,7 +7,7 @@ from hub.adapters import channel_names, installed, part, problem_of, template_fo
 from hub.cli.common import ConfigOption, console, read_settings
 from hub.content import Content, load_content
 from hub.settings import Settings
-from hub.template_check import check_templates
+from hub.template_check import check_templates, load_samples
 from hub.turns import TROUBLE
 from hub.wiring import KNOWN_ACTIONS
 
@@ -18,7 +18,12 @@ def check(config: ConfigOption = None) -> None:
     content = load_content(settings.content)
     broken = {adapter.channel: problem for adapter in installed() if (problem := problem_of(adapter)) is not None}
     channels = [channel for channel in channel_names() if channel not in broken]
-    problems = [*broken.values(), *_unknown_actions(content), *_template_problems(settings, content, channels)]
+    problems = [
+        *broken.values(),
+        *_unknown_actions(content),
+        *_template_problems(settings, content, channels),
+        *_approved_problems(settings, content),
+    ]
     console.print(
         f"content {content.version}: {len(content.intents)} intents, {len(content.flows)} flows,"
         f" {len(content.articles)} articles, {len(content.templates)} replies"
@@ -44,6 +49,15 @@ def _unknown_actions(content: Content) -> list[str]:
         f"a flow uses the action {name!r}, which no connector offers"
         for name in sorted(content.actions - KNOWN_ACTIONS)
     ]
+
+
+def _approved_problems(settings: Settings, content: Content) -> list[str]:
+    """Try the templates that WhatsApp has approved with the samples of the replies that they say."""
+    try:
+        samples = load_samples(settings.templates)
+    except ConfigError:
+        return []  # the check of our own templates has told it
+    return content.approved.problems({name: sample.context for name, sample in samples.items()})
 
 
 def _template_problems(settings: Settings, content: Content, channels: list[str]) -> list[str]:

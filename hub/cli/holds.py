@@ -1,6 +1,5 @@
 """`frontdesk holds`: replies that may or may not have arrived, and wait for a person to decide."""
 
-import asyncio
 import secrets
 from typing import Annotated
 
@@ -14,13 +13,13 @@ from core.storage import TranscriptRow
 from core.store.mongo import MongoStore
 from hub.cli.common import ConfigOption, DataOption, console, read_settings, with_store
 from hub.clock import SystemClock
-from hub.holds import LEASE_S, Hold, Holds
+from hub.holds import Hold, Holds
+from hub.notify import taken
 from hub.telemetry import Metrics
 
 app = typer.Typer(help="Replies whose arrival is unknown.", no_args_is_help=True)
 
 LISTED = 200
-ASK_AGAIN_S = 1.0
 
 OutIdArgument = Annotated[str, typer.Argument(help="The id that `list` shows.")]
 
@@ -51,26 +50,16 @@ def resend(out_id: OutIdArgument, config: ConfigOption = None, data: DataOption 
 async def _resend(store: MongoStore, out_id: str) -> None:
     line = await _held_line(store, out_id)
     holds = Holds(store, f"cli-{secrets.token_hex(4)}", SystemClock(), Metrics())
-    hold = await _take(holds, line)
+    hold = await taken(holds, line.conversation_id)
     hold.out = (*hold.out, _row(line, hold))
     await holds.save(hold)
     await holds.close()
     console.print(f"{out_id} is queued again; a running hub sends it within seconds.")
 
 
-async def _take(holds: Holds, line: TranscriptRow) -> Hold:
-    """Wait for the conversation; a hub that holds it gives it back when it is idle."""
-    for _ in range(int(2 * LEASE_S / ASK_AGAIN_S)):
-        hold = await holds.take(line.conversation_id)
-        if hold is not None and hold.conversation is not None:
-            return hold
-        await asyncio.sleep(ASK_AGAIN_S)
-    raise ConfigError("the conversation is busy; try again in a minute")
-
-
 def _row(line: TranscriptRow, hold: Hold) -> OutboxRow:
     assert line.call is not None  # noqa: S101  a held line keeps its call
-    assert hold.conversation is not None  # noqa: S101  _take waits for one
+    assert hold.conversation is not None  # noqa: S101  taken() looks
     return OutboxRow(
         id=OutId(line.id),
         event_id=EventId(line.event_id),
@@ -79,6 +68,7 @@ def _row(line: TranscriptRow, hold: Hold) -> OutboxRow:
         epoch=hold.conversation.epoch,
         seq=line.seq,
         created_at=SystemClock().now(),
+        approved=line.approved,
     )
 
 

@@ -14,11 +14,13 @@ from hub.cli import (
     emulate,
     holds,
     media,
+    notify,
     replay,
     schema,
     serve,
     spool,
     templates,
+    undelivered,
 )
 
 app = typer.Typer(
@@ -34,6 +36,8 @@ app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(schema.schema)
 app.command()(emulate.emulate)
+app.command()(notify.notify)
+app.command()(undelivered.undelivered)
 app.add_typer(channel.app, name="channel")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(holds.app, name="holds")

@@ -152,6 +152,7 @@ class Sweep:
         for state, count in counts.items():
             self._metrics.inbox_rows.labels(state).set(count)
         self._metrics.held.set(counts.get("held", 0))
+        self._metrics.waiting.set(counts.get("waiting", 0))
         since = await self._store.first_due()
         waits_s = 0.0 if since is None else (self._clock.now() - since).total_seconds()
         self._metrics.outbox_age.set(max(waits_s, 0.0))

@@ -305,6 +305,34 @@ class StoreContract:
         await store.record([line("o1", "sent", provider_id="p1")])
         assert await store.held_lines(10) == []
 
+    async def test_what_waits_or_was_never_delivered_is_listed_newest_first_until_it_is_settled(
+        self, store: Store
+    ) -> None:
+        later = START + timedelta(seconds=1)
+        lost = line("o3", "cancelled").model_copy(update={"reason": "too_old", "at": later})
+        await store.record([line("o1", "waiting"), line("o2", "sent", provider_id="p2"), lost, line("o4", "cancelled")])
+        await store.note_delivery(C1, "o2", "p2", "failed", "131026")
+        assert [found.id for found in await store.troubled_lines("waiting", 10)] == ["o1"]
+        assert [found.id for found in await store.troubled_lines("undelivered", 10)] == ["o3", "o2"]
+        assert (await store.counts())["waiting"] == 1
+        await store.record([line("o1", "sent", provider_id="p1")])
+        assert await store.troubled_lines("waiting", 10) == []
+        assert (await store.counts())["waiting"] == 0
+
+    async def test_a_line_is_found_by_our_name_and_by_the_platforms(self, store: Store) -> None:
+        await store.record([line("o1", "sent", provider_id="p1", call=out_row("o1").call)])
+        for found in (await store.line(C1, "o1", "p9"), await store.line(C1, None, "p1")):
+            assert found is not None
+            assert (found.id, found.call) == ("o1", out_row("o1").call)
+        assert await store.line(C1, "o2", "p1") is None
+        assert await store.line(ConversationId("web:site:c2"), "o1", "p1") is None
+
+    async def test_what_was_delivered_is_not_kept_to_be_sent_again(self, store: Store) -> None:
+        await store.record([line("o1", "sent", provider_id="p1", call=out_row("o1").call)])
+        await store.note_delivery(C1, "o1", "p1", "delivered", None)
+        (found,) = await store.transcript(C1, 0, 10)
+        assert (found.state, found.call) == ("delivered", None)
+
     async def test_a_callback_that_proves_a_held_send_takes_it_off_the_list(self, store: Store) -> None:
         await store.record([line("o1", "held", call=out_row("o1").call)])
         await store.note_delivery(C1, "o1", "p1", "delivered", None)

@@ -136,6 +136,24 @@ CASES = [
         },
         minute=20,
     ),
+    Case(
+        "Undelivered",
+        {f"frontdesk_undelivered_total{{{SLACK}}}": "0+1x30"},
+        {f"frontdesk_undelivered_total{{{SLACK}}}": "0x18 3x30"},
+        minute=20,
+    ),
+    Case("MessagesWait", *gauge("frontdesk_waiting", "6x30", "5x30"), minute=20),
+    Case(
+        "MessagesGivenUp",
+        *appears("frontdesk_outside_window_total", f'{LABELS},channel="whatsapp",decision="failed"'),
+        minute=40,
+    ),
+    Case(
+        "MessagesGivenUp",
+        {f'frontdesk_outside_window_total{{{LABELS},channel="whatsapp",decision="failed"}}': "0x30 1x30"},
+        {f'frontdesk_outside_window_total{{{LABELS},channel="whatsapp",decision="waited"}}': "0x30 1x30"},
+        minute=35,
+    ),
     Case("AccountPaused", *gauge("frontdesk_paused", "1x30", "0x8 1x1 0x20", f'{LABELS},account="slack:acme"')),
     Case(
         "HubGone", {f"up{{{LABELS}}}": "0x30"}, {f"up{{{LABELS}}}": "1x30", 'up{job="frontdesk",instance="b"}': "0x30"}

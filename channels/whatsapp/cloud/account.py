@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from channels.whatsapp.address import is_loopback
+from core.window import OutsidePolicy
 
 SWITCH_ON = (
     "In developers.facebook.com open the app: App settings > Basic has the app secret, WhatsApp > API setup the phone "
@@ -42,5 +43,7 @@ class CloudSettings(BaseModel):
     previous_app_secret: Secret | None = None
     """Accepted on webhooks while the app secret is being changed."""
     api_url: Annotated[str, AfterValidator(_guarded_url)] = "https://graph.facebook.com"
+    outside_window: OutsidePolicy = OutsidePolicy()
+    """What is done with messages to somebody who has not written for 24 hours (131047)."""
     api_version: str = Field(default="v23.0", pattern=r"^v[0-9]{1,3}\.[0-9]$")
     """Of the Graph API; each is served for about two years."""

@@ -22,6 +22,7 @@ from core.events import Address, Attachment, Event
 from core.ids import AccountName, ConversationId, OutId
 from core.ports import Escape, Words
 from core.replies import ApiCall, Receipt, Reply
+from core.window import ContentTemplate, ServiceWindow
 
 KEPT_HEADERS = ("content-type",)
 
@@ -35,6 +36,8 @@ class CloudChannel:
 
     def __init__(self, account: AccountName, settings: CloudSettings, resources: Resources) -> None:
         self.account = account
+        window = ServiceWindow(prefix=render.BUCKET, policy=settings.outside_window)
+        self.capabilities = self.capabilities.model_copy(update={"window": window})
         self._settings = settings
         self._resources = resources
         self._path = f"/whatsapp/{account}"
@@ -53,6 +56,12 @@ class CloudChannel:
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
         """Write texts of at most 4096 characters, choices as buttons or a list."""
         return render.render(reply, words, address, self.capabilities)
+
+    def render_template(
+        self, template: ContentTemplate, values: Mapping[str, str], reply: Reply, address: Address
+    ) -> ApiCall | None:
+        """Send an approved template by its name and language."""
+        return render.render_template(template, values, reply, address)
 
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Send one message; out id and thread travel with it and come back in its statuses."""

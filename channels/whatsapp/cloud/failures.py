@@ -16,6 +16,7 @@ from core.errors import (
     RateLimited,
     TemporaryFailure,
     UnknownOutcome,
+    WindowClosed,
 )
 from core.outbox import retry_after_s
 
@@ -51,6 +52,8 @@ def failure_from(status: int, headers: Mapping[str, str], body: bytes) -> Delive
         return AccountRefused(told)
     if code in TRY_AGAIN:
         return TemporaryFailure(told)
+    if str(code) == OUTSIDE_WINDOW:
+        return WindowClosed(told, code=OUTSIDE_WINDOW)
     return PermanentFailure(told, code=str(code or status), unreachable=code in UNREACHABLE)
 
 

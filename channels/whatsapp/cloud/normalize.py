@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from channels.inbound import DeliveryKey, Inbound
 from channels.payload import load_object
 from channels.whatsapp.cloud.content import attachments_of, text_of
-from channels.whatsapp.cloud.failures import UNREACHABLE
+from channels.whatsapp.cloud.failures import OUTSIDE_WINDOW, UNREACHABLE
 from channels.whatsapp.cloud.payloads import MAX_THINGS, Contact, Message, Status, Value, Webhook
 from channels.whatsapp.optout import wish_of
 from core.errors import MalformedPayload
@@ -307,6 +307,7 @@ def _status(status: Status, contacts: tuple[Contact, ...], inbound: Inbound) -> 
         out_id=OutId(out_id) if ours else None,
         error_code=str(status.errors[0].code) if status.errors else None,
         unreachable=bool(status.errors) and status.errors[0].code in UNREACHABLE,
+        window_closed=any(str(error.code) == OUTSIDE_WINDOW for error in status.errors),
     )
 
 

@@ -5,16 +5,24 @@ list; what does not fit a button stands in the text as well, numbered. So no lab
 Source: developers.facebook.com/docs/whatsapp/cloud-api/reference/messages and .../guides/send-messages.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from channels.inbound import Capabilities
 from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from channels.payload import clean_text
-from channels.whatsapp.render import PAIR_PACE, SENDER_PACE, escape_text, split_text, words_and_links
+from channels.whatsapp.render import (
+    PAIR_PACE,
+    SENDER_PACE,
+    escape_text,
+    split_text,
+    template_values,
+    words_and_links,
+)
 from core.events import Address
 from core.model import Json
 from core.ports import Words
 from core.replies import ApiCall, Choice, Reply
+from core.window import ContentTemplate
 
 METHOD = "messages"
 MAX_TEXT = 4096
@@ -112,6 +120,29 @@ def _rows(choices: Sequence[Choice], titles: Sequence[str]) -> dict[str, Json]:
     """
     rows: list[Json] = [{"id": choice.token, "title": title} for choice, title in zip(choices, titles, strict=True)]
     return {"button": f"\u2630 1\u2013{len(choices)}", "sections": [{"rows": rows}]}
+
+
+def render_template(
+    template: ContentTemplate, values: Mapping[str, str], reply: Reply, address: Address
+) -> ApiCall | None:
+    """Name an approved template and its language; None where it has none here, and for what is too long.
+
+    Variables that are numbered go by their place, others by their name.
+    Source: developers.facebook.com/docs/whatsapp/cloud-api/guides/send-message-templates.
+    """
+    told = template_values(values)
+    if template.cloud is None or told is None:
+        return None
+    content: dict[str, Json] = {"name": template.cloud.name, "language": {"code": template.cloud.language}}
+    if told:
+        content["components"] = [{"type": "body", "parameters": _parameters(told)}]
+    return _call({"type": "template", "template": content}, reply, address)
+
+
+def _parameters(values: Mapping[str, str]) -> list[Json]:
+    if all(name.isdecimal() for name in values):
+        return [{"type": "text", "text": values[name]} for name in sorted(values, key=int)]
+    return [{"type": "text", "parameter_name": name, "text": value} for name, value in values.items()]
 
 
 def _call(content: dict[str, Json], reply: Reply, address: Address) -> ApiCall:

@@ -12,6 +12,7 @@ from core.errors import (
     RateLimited,
     TemporaryFailure,
     UnknownOutcome,
+    WindowClosed,
 )
 
 
@@ -31,7 +32,7 @@ from core.errors import (
         (500, 131000, UnknownOutcome),
         (503, 131016, UnknownOutcome),
         (408, 1, UnknownOutcome),
-        (400, 131047, PermanentFailure),
+        (400, 131047, WindowClosed),
         (400, 131049, PermanentFailure),
         (302, 1, PermanentFailure),
     ],
