@@ -211,6 +211,29 @@ RESEND_WHEN_IN_DOUBT: Mapping[ReplyKind, bool] = {
 """Whether a reply that can be neither proven nor repeated safely is sent again rather than held for a person."""
 
 
+WhenLost = Literal["show", "hand_over"]
+"""What happens when a reply certainly did not reach its person.
+
+- `show`: it stands on the list of `frontdesk undelivered`, and is counted
+- `hand_over`: the conversation is given to people as well, if the bot has it
+"""
+
+
+class LostPolicy(Model):
+    """What happens to a conversation when a reply of each kind is lost."""
+
+    answer: WhenLost = "show"
+    question: WhenLost = "show"
+    side_effect: WhenLost = "hand_over"
+    handoff_notice: WhenLost = "show"
+    agent: WhenLost = "hand_over"
+
+    def of(self, kind: ReplyKind) -> WhenLost:
+        """Return what is done."""
+        chosen: WhenLost = getattr(self, kind)
+        return chosen
+
+
 def in_doubt(row: OutboxRow, ability: UnknownSends, now: datetime) -> OutboxRow:
     """Decide about an UNKNOWN row that no proof has settled."""
     if row.call.role == "aside":

@@ -18,7 +18,7 @@ from core.installations import Installation
 from core.media import FileRef, MediaFile, MediaNote
 from core.model import AwareDatetime, Json, Model
 from core.outbox import OutboxRow
-from core.replies import ApiCall
+from core.replies import ApiCall, ReplyKind
 from core.window import Went
 
 DELIVERY_RANK = {"queued": 0, "waiting": 0, "sending": 1, "unknown": 1, "held": 1, "sent": 2, "delivered": 3, "read": 4}
@@ -88,6 +88,7 @@ class TranscriptRow(Model):
     reason: str | None = None
     call: ApiCall | None = None
     """Kept while it may be sent again: by a person, or because its platform may say later that the window was shut."""
+    reply_kind: ReplyKind | None = None
     approved: ApiCall | None = None
     first: str | None = None
     went: Went | None = None

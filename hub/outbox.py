@@ -20,12 +20,13 @@ from core.errors import (
     WindowClosed,
 )
 from core.failpoints import is_armed, reach
+from core.handoff.ownership import to_queue
 from core.ids import OutId, account_of
 from core.inbox import InboxMark, InboxState
-from core.outbox import TIME_TO_LIVE, OutboxRow, SendState, after_error, in_doubt
+from core.outbox import TIME_TO_LIVE, LostPolicy, OutboxRow, SendState, after_error, in_doubt
 from core.reachability import refused, why_undeliverable
-from core.replies import Receipt
-from core.storage import Store, TranscriptRow
+from core.replies import Receipt, ReplyKind
+from core.storage import Store, TranscriptRow, trouble_of
 from hub.correspondents import Correspondents
 from hub.holds import Hold, Holds
 from hub.pace import SendPace
@@ -51,6 +52,8 @@ PACED = "paced"
 """Reason of a row that waits for a time of its own, given by the platform's pace: then it goes without asking again."""
 ADDRESS_SUSPENDED = "address_suspended"
 """Reason of a row that is not sent because reports say that its address does not exist (F103)."""
+UNDELIVERED = "undelivered"
+"""Why people have a conversation whose reply was lost."""
 ACCOUNT_OFF_PAUSE_S = 3600.0
 """How often replies of an account that is switched off are looked at."""
 
@@ -70,6 +73,7 @@ class Outbox:
     absence_proven_after_s: float = ABSENCE_PROVEN_AFTER_S
     pace_factor: float = 1.0
     """Multiple of what platforms take by default."""
+    when_lost: LostPolicy = field(default_factory=LostPolicy)
     _pace: SendPace = field(init=False)
     _pauses: Pauses = field(init=False)
     windows: Windows = field(init=False)
@@ -118,7 +122,10 @@ class Outbox:
                 if hold.open_rows[0] is not row or hold.is_dirty:
                     await self.holds.save(hold)
                 return due
+        is_lost = any(_is_lost(row) and row.id not in hold.recorded for row in hold.out)
         if self._finish(hold):
+            if is_lost and hold.conversation is not None and hold.conversation.owner != "bot":
+                await self.holds.save(hold)  # people have it from now on, whatever becomes of this process
             await reach("send.marked", account_of(hold.id).partition(":")[0])
         return None
 
@@ -361,6 +368,8 @@ class Outbox:
         done = [row for row in hold.out if row.is_terminal and row.id not in hold.recorded]
         waited_for = {row.inbox_id for row in hold.out if not row.is_terminal}
         for row in done:
+            if _is_lost(row):
+                self.note_lost(hold, row.call.kind)
             hold.recorded.add(row.id)
             if row.call.role == "message":
                 self.records.line(self.line_of(hold, row), partial(self._recorded, hold, row))
@@ -372,6 +381,16 @@ class Outbox:
                 continue
             self.records.mark(InboxMark(id=inbox_id, home=home, state=InboxState.DONE))
         return bool(done)
+
+    def note_lost(self, hold: Hold, kind: ReplyKind) -> bool:
+        """Do what the policy says about a reply that its person did not get; True: people have the conversation now."""
+        conversation = hold.conversation
+        if conversation is None or conversation.owner != "bot" or self.when_lost.of(kind) == "show":
+            return False
+        hold.conversation = to_queue(conversation)
+        self.metrics.handoffs.labels(UNDELIVERED).inc()
+        log.warning("handed_over", conversation=self.names(hold.id), reason=UNDELIVERED)
+        return True
 
     def _recorded(self, hold: Hold, row: OutboxRow) -> None:
         self._settled.pop(row.id, None)
@@ -404,11 +423,16 @@ class Outbox:
             provider_id=row.provider_id,
             reason=row.reason,
             call=row.call if kept else None,
+            reply_kind=row.call.kind,
             approved=row.approved if kept else None,
             first=row.first,
             went=row.went,
             replanned=row.replanned or None,
         )
+
+
+def _is_lost(row: OutboxRow) -> bool:
+    return trouble_of(row.state, row.reason) == "undelivered"
 
 
 def _choices(row: OutboxRow) -> dict[str, object]:

@@ -21,6 +21,7 @@ from core.errors import ConfigError
 from core.ids import DeskName
 from core.media import MediaPolicy
 from core.model import Model
+from core.outbox import LostPolicy
 from hub.adapters import channel_names, no_such_channel, providers_of
 
 GENERATED_SECRETS = {"web": "secret"}
@@ -89,9 +90,11 @@ class Database(Model):
 
 
 class Outgoing(Model):
-    """How sends in doubt are settled."""
+    """How sends in doubt are settled, and what is done about lost ones."""
 
     absence_proven_after_s: float = Field(default=30.0, ge=0.0)
+    when_lost: LostPolicy = LostPolicy()
+    """What is done about replies that were refused, given up or not delivered, by their kind."""
 
 
 class Limits(Model):

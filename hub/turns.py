@@ -283,8 +283,7 @@ class Turns:
         await self.store.note_delivery(hold.id, event.out_id, event.provider_id, event.status, event.error_code)
         if event.status == "failed":
             self.metrics.undelivered.labels(event.channel, event.account).inc()
-        if event.window_closed:
-            await self._plan_anew(hold, row, event)
+            await self._note_failed(hold, row, event)
         self.records.mark(row.mark(InboxState.DONE))
 
     async def _move(self, conversation: Conversation, event: ConversationMoved) -> Conversation:
@@ -309,29 +308,36 @@ class Turns:
         if line is None or heard_at is None or line.at >= heard_at:
             self.outbox.note_unreachable(hold, event.error_code or "")
 
-    async def _plan_anew(self, hold: Hold, row: InboxRow, event: DeliveryStatusChanged) -> None:
-        """Take back a message that its platform refused after it had taken it: the service window was shut (W20).
+    async def _note_failed(self, hold: Hold, row: InboxRow, event: DeliveryStatusChanged) -> None:
+        """Do something about a message that its platform took and did not deliver.
 
         Raises:
             OutboxFull: nothing was done; later.
             StoreError: the plan is not known to be written; the status is taken again, and plans the same.
         """
-        conversation = hold.conversation
-        if conversation is None:
+        line = await self._line_of(hold, event.out_id, event.provider_id)
+        if hold.conversation is None or line is None or line.state == REPLACED:
             return
+        if event.window_closed and await self._is_said_by_template(hold, line):
+            return
+        if event.window_closed and may_be_replaced(line):
+            await self._plan_anew(hold, row, line)
+        elif self.outbox.note_lost(hold, line.reply_kind or "answer"):
+            await self.holds.save(hold)
+
+    async def _plan_anew(self, hold: Hold, row: InboxRow, line: TranscriptRow) -> None:
+        """Send another message in the place of one that met a shut window (W20), or have it wait."""
+        conversation = hold.conversation
+        assert conversation is not None  # noqa: S101  the caller has looked
         if len(hold.open_rows) >= MAX_OUTBOX_ROWS:
             raise OutboxFull
-        line = await self._line_of(hold, event.out_id, event.provider_id)
-        if line is None or line.state == REPLACED or await self._is_said_by_template(hold, line):
-            return
         planned = EventId(f"anew:{line.id}")  # not the event's: one failure may be told as several
         if not conversation.remembers(planned):
             recent = (*conversation.recent, planned)[-RECENT_EVENTS:]
             hold.conversation = conversation.model_copy(update={"version": conversation.version + 1, "recent": recent})
             self.outbox.windows.taken_back(hold, line, row.id, row.home)
             await self.holds.save(hold)
-        if may_be_replaced(line):
-            self.records.line(line.model_copy(update={"state": REPLACED, "reason": WINDOW_CLOSED}))
+        self.records.line(line.model_copy(update={"state": REPLACED, "reason": WINDOW_CLOSED}))
 
     async def _line_of(self, hold: Hold, out_id: str | None, provider_id: str) -> TranscriptRow | None:
         """Return what was sent under a name: from the outbox while it is there, else from the transcript."""

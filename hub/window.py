@@ -142,13 +142,11 @@ class Windows:
 
         Args:
             hold: the conversation.
-            line: the message that failed, with its call.
+            line: the message that failed, of which `may_be_replaced` is true.
             inbox_id: the inbox row of the status that tells.
             inbox_home: that row's `home`.
         """
         self._note_shut(hold, line.at)
-        if not may_be_replaced(line):
-            return
         assert line.call is not None  # noqa: S101  may_be_replaced() looks
         assert hold.conversation is not None  # noqa: S101  a line exists only where a turn was committed
         row = OutboxRow(

@@ -293,6 +293,7 @@ def _build_lanes(
         correspondents,
         settings.outgoing.absence_proven_after_s,
         settings.limits.pace_factor,
+        settings.outgoing.when_lost,
     )
     turns = Turns(
         store=store,

@@ -162,6 +162,7 @@ def test_a_status_names_the_send_and_the_conversation_that_we_gave_along() -> No
     (event,) = events(body(change(statuses=(told,))))
     assert isinstance(event, DeliveryStatusChanged)
     assert (event.out_id, event.conversation_id, event.error_code) == ("out1", "whatsapp:main:+49555", "131047")
+    assert event.window_closed
 
 
 def test_a_status_of_somebody_elses_send_names_no_send_of_ours() -> None:

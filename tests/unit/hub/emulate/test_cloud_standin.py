@@ -163,6 +163,58 @@ async def test_a_closed_window_is_told_by_a_status_after_the_send_was_taken() ->
         assert (event.status, event.error_code) == ("failed", "131047")
 
 
+def template_call(name: str = "order_update", language: str = "en_US", *values: str) -> ApiCall:
+    parameters = [{"type": "text", "text": value} for value in values]
+    template: dict[str, Any] = {"name": name, "language": {"code": language}}
+    if parameters:
+        template["components"] = [{"type": "body", "parameters": parameters}]
+    params: dict[str, Any] = {"messaging_product": "whatsapp", "to": PERSON, "type": "template", "template": template}
+    return ApiCall(method="messages", params=params, bucket="b")
+
+
+async def test_free_words_reach_a_person_for_24_hours_after_they_wrote_and_a_template_always() -> None:
+    """W20 at this provider: 131047."""
+    journal = Journal()
+    async with Platforms(QuickWorld(), whatsapp_by="cloud") as platforms, serving(platforms, journal) as channel:
+        platforms.cloud.window.approve("order_update/en_US", "Order {{1}} is here.")
+
+        async def told(call: ApiCall) -> list[tuple[str, str | None, bool]]:
+            journal.kept.clear()
+            await channel.send(call, OutId("out1"), 1, CONVERSATION)
+            await until_quiet(platforms)
+            found = [event for event in events(channel, journal) if isinstance(event, DeliveryStatusChanged)]
+            return [(event.status, event.error_code, event.window_closed) for event in found]
+
+        delivered = [("sent", None, False), ("delivered", None, False)]
+        assert await told(text_call()) == [("failed", "131047", True)]
+        assert await told(template_call("order_update", "en_US", "A-1")) == delivered
+        platforms.cloud.write(PERSON, "hi")
+        await until_quiet(platforms)
+        assert await told(text_call()) == delivered
+        platforms.cloud.window.pass_hours(24)
+        assert await told(text_call()) == [("failed", "131047", True)]
+        assert [sent.text for sent in platforms.ledger] == ["Order A-1 is here.", "hello"]
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (template_call("another"), "132001"),
+        (template_call("order_update", "de"), "132001"),
+        (template_call("order_update", "en_US"), "132000"),
+        (template_call("order_update", "en_US", "a", "b"), "132000"),
+        (template_call("order_update", "en_US", "a\nb"), "132000"),
+    ],
+)
+async def test_a_template_that_is_not_approved_or_filled_wrongly_is_refused(call: ApiCall, code: str) -> None:
+    async with running() as platforms:
+        platforms.cloud.window.approve("order_update/en_US", "Order {{1}} is here.")
+        with pytest.raises(PermanentFailure) as raised:
+            await sends(platforms, call)
+        assert raised.value.code == code
+        assert len(platforms.ledger) == 0
+
+
 async def test_what_is_written_at_once_comes_in_one_post_and_each_is_read() -> None:
     journal = Journal()
     async with running() as platforms, serving(platforms, journal) as channel:

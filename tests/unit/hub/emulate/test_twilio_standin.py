@@ -1,5 +1,7 @@
 """Twilio's stand-in against the real adapter, and how it calls a webhook (W3, W6, W7, W20)."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -8,7 +10,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from channels.whatsapp.account import AccountSettings
-from channels.whatsapp.client import TwilioClient
+from channels.whatsapp.client import KnownSids, TwilioClient
 from core.errors import (
     AccountRefused,
     DeliveryError,
@@ -22,7 +24,7 @@ from hub.emulate import twilio
 from hub.emulate.faults import Fault
 from hub.emulate.people import TwilioPerson
 from hub.emulate.platforms import Platforms
-from tests.unit.hub.emulate.kit import noting_hub, running, until_quiet
+from tests.unit.hub.emulate.kit import NotingHub, QuickWorld, noting_hub, running, until_quiet
 
 PARAMS = {"to": "whatsapp:+491510000001", "from_": twilio.NUMBER, "body": "hello"}
 NOWHERE = "http://127.0.0.1:9/status/out-1"
@@ -94,6 +96,88 @@ async def test_outside_the_window_a_message_is_taken_and_fails_later() -> None:
         await until_quiet(platforms)
     (told,) = (dict(parse_qsl(one.body.decode())) for one in hub.brought)
     assert (told["MessageStatus"], told["ErrorCode"]) == ("failed", "63016")
+
+
+STRANGER = "whatsapp:+4915199999999"
+SID = "HX" + "a" * 32
+
+
+@asynccontextmanager
+async def strict() -> AsyncIterator[Platforms]:
+    """Stand-ins that keep the window."""
+    async with Platforms(QuickWorld()) as platforms:
+        yield platforms
+
+
+async def states(platforms: Platforms, hub: NotingHub, **params: str) -> list[tuple[str, str | None]]:
+    hub.brought.clear()
+    await sends(platforms, f"{hub.url}/status/out-1", **params)
+    await until_quiet(platforms)
+    told = [dict(parse_qsl(one.body.decode())) for one in hub.brought]
+    return [(one["MessageStatus"], one.get("ErrorCode")) for one in told]
+
+
+DELIVERED: list[tuple[str, str | None]] = [("sent", None), ("delivered", None)]
+REFUSED: list[tuple[str, str | None]] = [("failed", "63016")]
+
+
+async def test_free_words_reach_a_person_for_24_hours_after_they_wrote_and_an_sms_always() -> None:
+    """W20."""
+    async with strict() as platforms, noting_hub() as hub:
+        assert await states(platforms, hub) == REFUSED
+        platforms.twilio.write(twilio.text_form("SM1", PARAMS["to"], "hi"))
+        assert await states(platforms, hub) == DELIVERED
+        platforms.twilio.window.pass_hours(24)
+        assert await states(platforms, hub) == REFUSED
+        assert await states(platforms, hub, to="+4930") == DELIVERED
+        assert [sent.place for sent in platforms.ledger] == [PARAMS["to"], "+4930"], "nobody was shown what failed"
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"content_sid": "HX" + "b" * 32}, "21655"),
+        ({"content_sid": SID}, "21656"),
+        ({"content_sid": SID, "content_variables": '{"1": ""}'}, "21656"),
+        ({"content_sid": SID, "content_variables": '{"1": "a\\nb"}'}, "21656"),
+        ({"content_sid": SID, "content_variables": '{"1": "a", "2": "b"}'}, "21656"),
+        ({"content_sid": SID, "content_variables": "no json"}, "21656"),
+        ({"body": ""}, "21619"),
+    ],
+)
+async def test_a_template_that_is_not_approved_or_filled_wrongly_is_refused(params: dict[str, str], code: str) -> None:
+    """W20, W27."""
+    async with strict() as platforms:
+        platforms.twilio.window.approve(SID, "Order {{1}} is here.")
+        error = await failure_of(platforms, to=STRANGER, **params)
+    assert isinstance(error, PermanentFailure)
+    assert error.code == code
+
+
+async def test_an_approved_template_reaches_a_person_at_any_time() -> None:
+    async with strict() as platforms, noting_hub() as hub:
+        platforms.twilio.window.approve(SID, "Order {{1}} is here.")
+        given = {"to": STRANGER, "content_sid": SID, "content_variables": '{"1": "A-1"}'}
+        assert await states(platforms, hub, **given) == DELIVERED
+        assert [sent.text for sent in platforms.ledger] == ["Order A-1 is here."]
+
+
+async def test_a_template_in_doubt_is_proven_by_its_status_else_it_stays_in_doubt_while_it_may_be_there() -> None:
+    """F044: what a template says is not known to us, so the list of messages cannot name it."""
+    since = datetime.now(UTC) - timedelta(seconds=1)
+    params = {"to": STRANGER, "from_": twilio.NUMBER, "content_sid": SID}
+    async with strict() as platforms:
+        platforms.twilio.window.approve(SID, "Your order is here.")
+        client = client_of(platforms)
+        assert await client.find(params, out_id="out-1", since=since, others=frozenset()) is None
+        await client.create(params, out_id="out-1", status_callback=NOWHERE)
+        client.known = KnownSids()
+        with pytest.raises(UnknownOutcome):
+            await client.find(params, out_id="out-1", since=since, others=frozenset())
+        (sent,) = platforms.ledger
+        client.known.remember(sent.provider_id, "out-1")
+        assert await client.find(params, out_id="out-1", since=since, others=frozenset()) is not None
+        await client.close()
 
 
 async def test_a_message_that_was_created_is_found_again_and_carries_the_name_of_its_send() -> None:
