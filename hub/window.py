@@ -3,6 +3,7 @@
 Everything here changes a hold in memory; it becomes durable with the write that is due anyway.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from core.clock import Clock
 from core.conversation import Conversation
 from core.events import ChoiceMade, CommandGiven, Event, FormSubmitted, MessageReceived, ReachabilityChanged
 from core.ids import EventId, OutId, account_key, account_of, replanned_id
+from core.model import Json
 from core.outbox import SEQ_STEP, OutboxRow, SendState, outside_window
 from core.replies import ApiCall
 from core.storage import TranscriptRow
@@ -178,9 +180,17 @@ def may_be_replaced(line: TranscriptRow) -> bool:
     return line.call is not None and not line.replanned and line.went != "template"
 
 
+def _first_variable(variables: Json) -> str:
+    """Return the text above the choices of a content at Twilio, which is its first variable."""
+    told = json.loads(variables) if isinstance(variables, str) else None
+    return str(told.get("1", "")) if isinstance(told, dict) else ""
+
+
 def words_of(call: ApiCall) -> str:
     """Return what a person reads of a call, on whichever channel."""
     params = call.params
+    if "content_variables" in params:
+        return _first_variable(params["content_variables"])
     for name in ("text", "body"):
         value = params.get(name)
         if isinstance(value, str) and value:

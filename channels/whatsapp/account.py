@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from channels.whatsapp.address import is_loopback
 from channels.whatsapp.cloud import account as cloud
+from channels.whatsapp.contents import ChoiceContents
 from core.window import OutsidePolicy
 
 SWITCH_ON = (
@@ -62,6 +63,8 @@ class AccountSettings(BaseModel):
     previous_auth_token: Token | None = None
     """Accepted on webhooks while the token is being rotated; never used to send."""
     api_url: Annotated[str, AfterValidator(_guarded_url)] = "https://api.twilio.com"
+    choice_contents: ChoiceContents = {}
+    """ContentSid by number of choices: quick replies for up to 3, list pickers for up to 10 (W22)."""
     outside_window: OutsidePolicy = OutsidePolicy()
     """What is done with messages to somebody who has not written for 24 hours (W20)."""
     catch_up_every_s: float = Field(default=600.0, ge=0)

@@ -15,6 +15,7 @@ from channels.whatsapp.account import WHATSAPP_PREFIX, AccountSettings
 from channels.whatsapp.client import TwilioClient
 from channels.whatsapp.cloud.account import CloudSettings
 from channels.whatsapp.cloud.channel import CloudChannel
+from channels.whatsapp.contents import title_limit
 from channels.whatsapp.doctor import examine
 from channels.whatsapp.missed import how_often
 from channels.whatsapp.normalize import NAME, OUT_ID_HEADER
@@ -43,7 +44,13 @@ class WhatsAppChannel:
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
         window = ServiceWindow(prefix=WHATSAPP_PREFIX, policy=settings.outside_window)
-        chosen = {"catch_up": how_often(settings.catch_up_every_s), "window": window}
+        most = max(settings.choice_contents, default=0)
+        chosen = {
+            "catch_up": how_often(settings.catch_up_every_s),
+            "window": window,
+            "max_buttons": most,
+            "max_button_label": title_limit(most) if most else 0,
+        }
         self.capabilities = self.capabilities.model_copy(update=chosen)
         self._settings = settings
         self._resources = resources
@@ -63,7 +70,7 @@ class WhatsAppChannel:
         return harmless(normalize.normalize(inbound, self._settings.number))
 
     def render(self, reply: Reply, words: Words, address: Address) -> tuple[ApiCall, ...]:
-        """Write texts of at most 1600 characters, choices as a numbered list."""
+        """Write texts of at most 1600 characters; choices as a content shows them, or numbered."""
         settings = self._settings
         return render.render(
             reply,
@@ -72,6 +79,7 @@ class WhatsAppChannel:
             self.capabilities,
             number=settings.number,
             messaging_service_sid=settings.messaging_service_sid,
+            choice_contents=settings.choice_contents,
         )
 
     def render_template(

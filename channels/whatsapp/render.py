@@ -1,7 +1,7 @@
 """Reply -> `Messages.create` calls. Pure.
 
-Text is split at paragraphs, else lines, sentences, words; choices become a numbered list under the last part, for
-`Messages.create` has no buttons (W22: they need the Content API).
+Text is split at paragraphs, else lines, sentences, words. Choices are buttons or a list where the account has contents
+for so many of them (`contents.py`), else a numbered list under the last part: `Messages.create` has no buttons (W22).
 """
 
 import json
@@ -13,6 +13,7 @@ from channels.files import linked
 from channels.inbound import Capabilities, Pace
 from channels.payload import clean_text
 from channels.whatsapp.account import WHATSAPP_PREFIX
+from channels.whatsapp.contents import with_choices
 from core.events import Address
 from core.model import Json
 from core.ports import Escape, Words
@@ -31,8 +32,7 @@ PAIR_PACE = Pace(per_s=1 / 6, burst=6)
 """To one person on WhatsApp: one in six seconds, with bursts that borrow from what follows (Meta's error 131056, W24).
 Meta lets up to 45 borrow; 6 is our choice: two answers of three parts."""
 
-WHATSAPP = "whatsapp:"
-"""Before a WhatsApp address; an SMS has none."""
+NO_CONTENTS: Mapping[int, str] = {}
 
 LOOK_ALIKES = {"*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb"}
 """Asterisk operator, low macron, tilde operator, grave accent: the same to the eye, nothing to WhatsApp (W23)."""
@@ -106,6 +106,7 @@ def render(
     *,
     number: str,
     messaging_service_sid: str | None,
+    choice_contents: Mapping[int, str] = NO_CONTENTS,
 ) -> tuple[ApiCall, ...]:
     """Give a reply its shape.
 
@@ -116,17 +117,26 @@ def render(
         limits: what the account takes.
         number: our sender where the address names none.
         messaging_service_sid: picks the sender when set.
+        choice_contents: contents that show choices, by how many; an SMS has a numbered list.
     """
-    sender: dict[str, Json] = {"from_": address.get("from") or number}
-    if messaging_service_sid:
-        sender = {"messaging_service_sid": messaging_service_sid}
     text = words_and_links(reply, words)
+    is_whatsapp = address["to"].startswith(WHATSAPP_PREFIX)
+    shown = with_choices(text, reply.choices, choice_contents) if is_whatsapp and reply.choices else None
+    before = bodies(text, reply.choices, limits) if shown is None else bodies(shown[0], (), limits)
+    said: list[dict[str, Json]] = [{"body": body} for body in before]
+    if shown is not None:
+        said.append(shown[1])
+    sender = _sender(address, number, messaging_service_sid)
     return tuple(
-        ApiCall(
-            method=METHOD, params={"to": address["to"], **sender, "body": body}, bucket=address["to"], kind=reply.kind
-        )
-        for body in bodies(text, reply.choices, limits)
+        ApiCall(method=METHOD, params={"to": address["to"], **sender, **one}, bucket=address["to"], kind=reply.kind)
+        for one in said
     )
+
+
+def _sender(address: Address, number: str, messaging_service_sid: str | None) -> dict[str, Json]:
+    if messaging_service_sid:
+        return {"messaging_service_sid": messaging_service_sid}
+    return {"from_": address.get("from") or number}
 
 
 def render_template(
@@ -143,11 +153,9 @@ def render_template(
     Source: twilio.com/docs/content/send-templates-created-with-the-content-template-builder.
     """
     told = template_values(values)
-    if template.twilio is None or told is None or not address["to"].startswith(WHATSAPP):
+    if template.twilio is None or told is None or not address["to"].startswith(WHATSAPP_PREFIX):
         return None
-    sender: dict[str, Json] = {"from_": address.get("from") or number}
-    if messaging_service_sid:
-        sender = {"messaging_service_sid": messaging_service_sid}
+    sender = _sender(address, number, messaging_service_sid)
     params: dict[str, Json] = {"to": address["to"], **sender, "content_sid": template.twilio}
     if told:
         params["content_variables"] = json.dumps(told, ensure_ascii=False, sort_keys=True)

@@ -81,8 +81,10 @@ class Approval(Model):
 
     name: str = Field(min_length=1)
     """ContentSid, or name and language: `order_update/en_US`."""
-    body: str = Field(min_length=1, max_length=1024)
-    """With its variables: `Order {{1}} is {{2}}.`"""
+    body: str = Field(default="", max_length=1024)
+    """With its variables: `Order {{1}} is {{2}}.`; empty for a content that only shows choices."""
+    choices: int = Field(default=0, ge=0, le=10)
+    """How many choices such a content has, at Twilio."""
 
 
 class Page:
@@ -221,9 +223,13 @@ class Page:
         return web.json_response({})
 
     async def _approve(self, request: web.Request) -> web.Response:
-        """Approve a template at WhatsApp."""
+        """Approve a template at WhatsApp, or register a content with choices."""
         asked = await _read(request, Approval)
-        self._platforms.whatsapp.window.approve(asked.name, asked.body)
+        window = self._platforms.whatsapp.window
+        if asked.choices:
+            window.register(asked.name, asked.choices)
+        else:
+            window.approve(asked.name, asked.body)
         return web.json_response({}, status=201)
 
     async def _script(self, request: web.Request) -> web.Response:

@@ -118,7 +118,7 @@ class TelegramPerson:
 
 
 class TwilioPerson:
-    """Writes to the number at Twilio, which shows choices as numbered text: there is nothing to press."""
+    """Writes to the number at Twilio; there are buttons where a content is registered that has them."""
 
     def __init__(self, world: World, standin: twilio.TwilioStandin, url: str, number: int) -> None:
         self.place = f"whatsapp:+49151{number % 10**8:08}"
@@ -127,7 +127,14 @@ class TwilioPerson:
 
     def say(self, text: str) -> Delivery:
         """Write a message."""
-        form = twilio.text_form(f"SM{uuid.uuid4().hex}", self.place, text)
+        return self._bring(twilio.text_form(f"SM{uuid.uuid4().hex}", self.place, text))
+
+    def press(self, sent: Sent, value: str) -> Delivery:
+        """Press a button, or pick from a list."""
+        button = next(button for button in sent.buttons if button.value == value)
+        return self._bring(twilio.press_form(f"SM{uuid.uuid4().hex}", self.place, button, len(sent.buttons)))
+
+    def _bring(self, form: dict[str, str]) -> Delivery:
         self._standin.write(form)
         delivery = Delivery()
         self._world.spawn(self._standin.bring(self._url, form, delivery))
@@ -155,6 +162,10 @@ class CloudPerson:
         delivery = Delivery()
         self._world.spawn(self._standin.bring(self._url, [value], delivery))
         return delivery
+
+
+PRESSING = SlackPerson | TelegramPerson | TwilioPerson | CloudPerson
+"""Whoever is shown buttons."""
 
 
 class MailPerson:
@@ -241,7 +252,7 @@ class People:
             if (sent.provider_id, button.value) == (provider_id, value)
         )
         sent, button = next(found, (None, None))
-        if sent is None or button is None or not isinstance(talk.person, SlackPerson | TelegramPerson | CloudPerson):
+        if sent is None or button is None or not isinstance(talk.person, PRESSING):
             raise LookupError("no such button")
         return self._note(talk, button.label, talk.person.press(sent, value))
 

@@ -21,8 +21,9 @@ from aiohttp import web
 from hub.emulate.faults import Platform
 from hub.emulate.files import Files
 from hub.emulate.http import DID, FAULT, is_gone, retry_after_header
+from hub.emulate.ledger import Button
 from hub.emulate.webhook import Delivery, Outcome, bring
-from hub.emulate.window import WindowBook
+from hub.emulate.window import MAX_BUTTONS, WindowBook
 from hub.emulate.world import World
 
 SID = "AC" + "0" * 32
@@ -138,6 +139,9 @@ class TwilioStandin:
             if len(body) > MAX_BODY:
                 return _refusal(400, 21617, "The concatenated message body exceeds the 1600 character limit")
             return body or _refusal(400, 21619, "A text message body or media urls must be specified")
+        if self.window.is_content(sid):
+            shown = self.window.picks(sid, _variables(form))
+            return shown[0] if shown else _refusal(400, 21656, "The ContentVariables parameter is invalid")
         if not self.window.knows(sid):
             return _refusal(400, 21655, "The ContentSid is invalid")
         words = self.window.words(sid, _variables(form))
@@ -145,7 +149,7 @@ class TwilioStandin:
 
     def _refused_later(self, form: Mapping[str, str]) -> str | None:
         """Return what the status callback will say of free words outside the window; an SMS has none (W20)."""
-        needs_window = form["To"].startswith("whatsapp:") and "ContentSid" not in form
+        needs_window = form["To"].startswith("whatsapp:") and not self.window.knows(form.get("ContentSid", ""))
         return OUTSIDE_WINDOW if needs_window and not self.window.is_open(form["To"]) else None
 
     def _keep(self, form: Mapping[str, str], words: str, *, is_shown: bool) -> dict[str, Any]:
@@ -161,8 +165,13 @@ class TwilioStandin:
         callback = form.get("StatusCallback")
         out_id = urlsplit(callback).path.rpartition("/")[2] if callback else None
         if is_shown:
-            self.world.ledger.record("whatsapp", form["To"], words, message["sid"], out_id)
+            self.world.ledger.record("whatsapp", form["To"], words, message["sid"], out_id, self._buttons(form))
         return message
+
+    def _buttons(self, form: Mapping[str, str]) -> tuple[Button, ...]:
+        sid = form.get("ContentSid", "")
+        shown = self.window.picks(sid, _variables(form)) if self.window.is_content(sid) else None
+        return tuple(Button(label, name) for label, name in shown[1]) if shown else ()
 
     def write(self, form: Mapping[str, str], at: datetime | None = None) -> None:
         """Keep what a person wrote in the list of messages, whether or not the webhook gets it.
@@ -281,6 +290,14 @@ def _is_ours(request: web.Request) -> bool:
 
 def _refusal(status: int, code: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.json_response({"code": code, "message": message, "status": status}, status=status, headers=headers)
+
+
+def press_form(sid: str, person: str, button: Button, choices: int) -> dict[str, str]:
+    """Return the form of one press: of a quick reply, or of an item of a list where there are more than three."""
+    form = text_form(sid, person, button.label)
+    if choices <= MAX_BUTTONS:
+        return form | {"MessageType": "button", "ButtonText": button.label, "ButtonPayload": button.value}
+    return form | {"MessageType": "interactive", "ListTitle": button.label, "ListId": button.value}
 
 
 def text_form(sid: str, person: str, text: str) -> dict[str, str]:

@@ -11,6 +11,11 @@ from datetime import datetime, timedelta
 from core.clock import Clock
 
 LASTS = timedelta(hours=24)
+MAX_BUTTONS, MAX_BUTTON_TITLE = 3, 20
+MAX_ITEM_TITLE = 24
+MAX_ID = 200
+MAX_BODY = 1024
+"""W22."""
 VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -21,6 +26,7 @@ class WindowBook:
     clock: Clock
     _heard: dict[str, datetime] = field(default_factory=dict)
     _approved: dict[str, str] = field(default_factory=dict)
+    _contents: dict[str, int] = field(default_factory=dict)
     _is_open_to_all: bool = False
 
     def heard(self, person: str, at: datetime | None = None) -> None:
@@ -54,6 +60,33 @@ class WindowBook:
             body: its words with variables: `Order {{1}} is {{2}}.`
         """
         self._approved[name] = body
+
+    def register(self, name: str, choices: int) -> None:
+        """Keep a content with so many choices, of which all is variable; not approved, for open windows alone (W22)."""
+        self._contents[name] = choices
+
+    def picks(self, name: str, values: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]] | None:
+        """Return text, labels and ids of a registered content; None where these variables are not the content's.
+
+        >>> from hub.clock import SystemClock
+        >>> book = WindowBook(SystemClock())
+        >>> book.register("HX1", 1)
+        >>> book.picks("HX1", {"1": "Sure?", "2": "Yes", "3": "t1"}), book.picks("HX1", {"1": "Sure?"})
+        (('Sure?', [('Yes', 't1')]), None)
+        """
+        count = self._contents[name]
+        if {str(place) for place in range(1, 2 * count + 2)} != set(values):
+            return None
+        pairs = [(values[str(place)], values[str(place + 1)]) for place in range(2, 2 * count + 2, 2)]
+        title = MAX_BUTTON_TITLE if count <= MAX_BUTTONS else MAX_ITEM_TITLE
+        fits = all(len(label) <= title and len(name) <= MAX_ID for label, name in pairs)
+        apart = len({label for label, _ in pairs}) == count == len({name for _, name in pairs})
+        are_values = all(map(_is_value, values.values())) and len(values["1"]) <= MAX_BODY
+        return (values["1"], pairs) if fits and apart and are_values else None
+
+    def is_content(self, name: str) -> bool:
+        """Tell whether a content of this name is registered."""
+        return name in self._contents
 
     def knows(self, name: str) -> bool:
         """Tell whether a template of this name is approved."""

@@ -1,5 +1,6 @@
 """Twilio's stand-in against the real adapter, and how it calls a webhook (W3, W6, W7, W20)."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -160,6 +161,32 @@ async def test_an_approved_template_reaches_a_person_at_any_time() -> None:
         given = {"to": STRANGER, "content_sid": SID, "content_variables": '{"1": "A-1"}'}
         assert await states(platforms, hub, **given) == DELIVERED
         assert [sent.text for sent in platforms.ledger] == ["Order A-1 is here."]
+
+
+@pytest.mark.parametrize(("count", "field"), [(2, "ButtonPayload"), (4, "ListId")])
+async def test_a_content_shows_choices_inside_the_window_and_each_can_be_pressed(count: int, field: str) -> None:
+    """W22."""
+    told = ["Which?", *(one for place in range(count) for one in (f"Choice {place}", f"t{place}"))]
+    variables = json.dumps({str(place): one for place, one in enumerate(told, 1)})
+    given = {"content_sid": SID, "content_variables": variables}
+    async with strict() as platforms, noting_hub() as hub:
+        platforms.twilio.window.register(SID, count)
+        assert await states(platforms, hub, **given) == REFUSED
+        person = TwilioPerson(platforms.world, platforms.twilio, f"{hub.url}/whatsapp/main", 1000001)
+        person.place = PARAMS["to"]
+        person.say("hi")
+        await until_quiet(platforms)
+        assert await states(platforms, hub, **given) == DELIVERED
+        (sent,) = platforms.ledger
+        assert [(button.label, button.value) for button in sent.buttons][:1] == [("Choice 0", "t0")]
+        hub.brought.clear()
+        person.press(sent, "t1")
+        await until_quiet(platforms)
+        (form,) = (dict(parse_qsl(one.body.decode())) for one in hub.brought)
+        assert form[field] == "t1"
+        error = await failure_of(platforms, content_sid=SID, content_variables='{"1": "Which?"}')
+        assert isinstance(error, PermanentFailure)
+        assert error.code == "21656"
 
 
 async def test_a_template_in_doubt_is_proven_by_its_status_else_it_stays_in_doubt_while_it_may_be_there() -> None:
