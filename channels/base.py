@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.media import Download
@@ -232,4 +233,13 @@ class SpeaksTemplates(Protocol):
             reply: what it says.
             address: whom it is for.
         """
+        ...
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """A channel that can go on with other credentials while it runs."""
+
+    def renew(self, settings: BaseModel) -> None:
+        """Send with these from now on, and believe what is signed with them; what is under way ends with the old."""
         ...

@@ -1,7 +1,7 @@
 """Sending: one api call at a time per conversation, claimed before the socket opens, none twice, none silently lost."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -58,6 +58,10 @@ ACCOUNT_OFF_PAUSE_S = 3600.0
 """How often replies of an account that is switched off are looked at."""
 
 
+async def _keeps_its_credentials(_account: str) -> bool:
+    return False
+
+
 @dataclass
 class Outbox:
     """Sends what is committed. One retry layer: the platforms' libraries retry nothing."""
@@ -74,6 +78,8 @@ class Outbox:
     pace_factor: float = 1.0
     """Multiple of what platforms take by default."""
     when_lost: LostPolicy = field(default_factory=LostPolicy)
+    renew: Callable[[str], Awaitable[bool]] = _keeps_its_credentials
+    """Looks for other credentials of an account whose own were refused; True: it has them."""
     _pace: SendPace = field(init=False)
     _pauses: Pauses = field(init=False)
     windows: Windows = field(init=False)
@@ -241,6 +247,9 @@ class Outbox:
             await reach("send.answered", channel.name)
         except DeliveryError as error:
             changed = self._failed(hold, row, error)
+            if isinstance(error, AccountRefused) and await self.renew(account_of(hold.id)):
+                self._pauses.renewed(account_of(hold.id))
+                changed = changed.queued(None, changed.reason or "account_refused")
         except Exception as error:  # noqa: BLE001  an adapter's bug says nothing about what reached the platform
             changed = self._failed(hold, row, UnknownOutcome(f"{type(error).__name__} in the adapter"))
         else:

@@ -78,6 +78,12 @@ class Pauses:
             if isinstance(error, RateLimited):
                 self._buckets[account, bucket] = now + timedelta(seconds=error.retry_after_s)
 
+    def renewed(self, account: str) -> None:
+        """Let a stopped account be tried at once: it has other credentials."""
+        stop = self._of(account).stop
+        if stop is not None:
+            stop.until = self._clock.now()
+
     def _note_failure(self, account: str, now: datetime) -> None:
         known = self._of(account)
         known.failures.append(now)

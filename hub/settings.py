@@ -146,6 +146,8 @@ class Settings(Model):
     media: MediaPolicy = MediaPolicy()
     desks: tuple[Desk, ...]
     accounts: tuple[AccountPlan, ...]
+    source: Path | None = None
+    """The file that this was read from."""
     data: Path
     content: Path
     templates: Path
@@ -222,6 +224,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
             media=MediaPolicy.model_validate(document.get("media") or {}),
             desks=desks,
             accounts=_accounts(desks, document.get("accounts") or {}, environment, data),
+            source=path,
             data=data,
             content=Path(environment.get("FRONTDESK_CONTENT") or path.resolve().parent / "content"),
             templates=Path(environment.get("FRONTDESK_TEMPLATES") or PROJECT / "templates"),
@@ -234,6 +237,19 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
         )
     except ValidationError as error:
         raise ConfigError(f"{path}: {_explain(error)}") from error
+
+
+def account_anew(settings: Settings, key: str, environ: Mapping[str, str] | None = None) -> BaseModel | None:
+    """Read the settings of one account once more: a secret that comes from a file may be another by now.
+
+    Returns:
+        None: the account is gone, or something is missing.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    fresh = load_settings(settings.source, environ, data=settings.data)
+    return next((plan.settings for plan in fresh.accounts if plan.key == key), None)
 
 
 def _failpoints(environment: Environment) -> str:

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import structlog
@@ -45,7 +46,8 @@ from hub.media.shelf import Shelf
 from hub.offers import DeskOffers
 from hub.outbox import Outbox
 from hub.records import Records
-from hub.settings import Role, Settings
+from hub.renewal import Renewal
+from hub.settings import Role, Settings, account_anew
 from hub.spool.spool import Spool
 from hub.suspects import Suspects
 from hub.telemetry import LogNames, Metrics
@@ -295,6 +297,8 @@ def _build_lanes(
         settings.limits.pace_factor,
         settings.outgoing.when_lost,
     )
+    known = {plan.key: plan.settings for plan in settings.accounts if plan.settings is not None}
+    outbox.renew = Renewal(channels, known, partial(account_anew, settings)).look
     turns = Turns(
         store=store,
         holds=holds,

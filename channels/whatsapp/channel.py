@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from channels.base import Channel, Finding, Gap, Look, Resources
 from channels.http import headers_of, read_body, try_later
@@ -57,9 +58,17 @@ class WhatsAppChannel:
         self._path = f"/whatsapp/{account}"
         self._public_url = resources.public_url.rstrip("/")
         self._origins = origins_of(self._public_url)
-        tokens = (settings.auth_token, settings.previous_auth_token)
-        self._tokens = tuple(token.get_secret_value().encode() for token in tokens if token is not None)
+        self._tokens = _tokens(settings)
         self.client = TwilioClient(settings)
+        self._retired: list[TwilioClient] = []
+
+    def renew(self, settings: BaseModel) -> None:
+        """Go on with another token."""
+        assert isinstance(settings, AccountSettings)  # noqa: S101  an account keeps its provider while it runs
+        self._settings, self._tokens = settings, _tokens(settings)
+        self._retired.append(self.client)
+        self.client = TwilioClient(settings)
+        self.client.known = self._retired[-1].known
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         """Name a payload by its MessageSid."""
@@ -173,7 +182,13 @@ class WhatsAppChannel:
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self.client.close()
+        for client in (*self._retired, self.client):
+            await client.close()
+
+
+def _tokens(settings: AccountSettings) -> tuple[bytes, ...]:
+    tokens = (settings.auth_token, settings.previous_auth_token)
+    return tuple(token.get_secret_value().encode() for token in tokens if token is not None)
 
 
 def build(account: AccountName, settings: AccountSettings | CloudSettings, resources: Resources) -> Channel:

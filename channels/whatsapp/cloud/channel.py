@@ -5,6 +5,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from channels.base import Finding, Gap, Look, Resources, nothing_missed
 from channels.http import headers_of, read_body, try_later
@@ -41,8 +42,15 @@ class CloudChannel:
         self._settings = settings
         self._resources = resources
         self._path = f"/whatsapp/{account}"
-        secrets = (settings.app_secret, settings.previous_app_secret)
-        self._secrets = tuple(secret.get_secret_value().encode() for secret in secrets if secret is not None)
+        self._secrets = _secrets(settings)
+        self.client = CloudClient(settings)
+        self._retired: list[CloudClient] = []
+
+    def renew(self, settings: BaseModel) -> None:
+        """Go on with another token."""
+        assert isinstance(settings, CloudSettings)  # noqa: S101  an account keeps its provider while it runs
+        self._settings, self._secrets = settings, _secrets(settings)
+        self._retired.append(self.client)
         self.client = CloudClient(settings)
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
@@ -141,4 +149,10 @@ class CloudChannel:
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self.client.close()
+        for client in (*self._retired, self.client):
+            await client.close()
+
+
+def _secrets(settings: CloudSettings) -> tuple[bytes, ...]:
+    secrets = (settings.app_secret, settings.previous_app_secret)
+    return tuple(secret.get_secret_value().encode() for secret in secrets if secret is not None)
