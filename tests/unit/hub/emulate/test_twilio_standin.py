@@ -31,23 +31,27 @@ PARAMS = {"to": "whatsapp:+491510000001", "from_": twilio.NUMBER, "body": "hello
 NOWHERE = "http://127.0.0.1:9/status/out-1"
 
 
-def client_of(platforms: Platforms, token: str = twilio.AUTH_TOKEN) -> TwilioClient:
+PATIENT_S, SOON_S = 10.0, 0.3
+"""Deadlines: where an answer is expected, and where none comes."""
+
+
+def client_of(platforms: Platforms, token: str = twilio.AUTH_TOKEN, deadline_s: float = PATIENT_S) -> TwilioClient:
     url = platforms.http["whatsapp"].url
     given = {"account_sid": twilio.SID, "auth_token": token, "number": twilio.NUMBER, "api_url": url}
-    return TwilioClient(AccountSettings.model_validate(given), deadline_s=0.3)
+    return TwilioClient(AccountSettings.model_validate(given), deadline_s=deadline_s)
 
 
-async def sends(platforms: Platforms, callback: str = NOWHERE, **params: str) -> Receipt:
-    client = client_of(platforms)
+async def sends(platforms: Platforms, callback: str = NOWHERE, deadline_s: float = PATIENT_S, **params: str) -> Receipt:
+    client = client_of(platforms, deadline_s=deadline_s)
     try:
         return await client.create(PARAMS | params, out_id="out-1", status_callback=callback)
     finally:
         await client.close()
 
 
-async def failure_of(platforms: Platforms, **params: str) -> DeliveryError:
+async def failure_of(platforms: Platforms, deadline_s: float = PATIENT_S, **params: str) -> DeliveryError:
     with pytest.raises(DeliveryError) as raised:
-        await sends(platforms, **params)
+        await sends(platforms, deadline_s=deadline_s, **params)
     return raised.value
 
 
@@ -76,7 +80,7 @@ async def test_each_fault_is_what_the_adapter_promises_and_the_ledger_tells_the_
 ) -> None:
     async with running() as platforms:
         await platforms.add_fault(Fault.model_validate({"platform": "whatsapp", **details}))
-        assert type(await failure_of(platforms)) is error
+        assert type(await failure_of(platforms, SOON_S)) is error
         assert len(platforms.ledger) == is_taken
 
 
