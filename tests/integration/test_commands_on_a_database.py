@@ -128,3 +128,44 @@ def test_the_doctor_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("doctor")
     assert result.exit_code == 1
     assert "correct FRONTDESK_MONGO_URI" in " ".join(result.output.split())
+
+
+async def one_waits_and_one_is_lost(store: MongoStore) -> None:
+    await store.record([line("o1", "waiting"), line("o2", "sent", provider_id="p2")])
+    await store.note_delivery(C1, "o2", "p2", "failed", "131026")
+
+
+def test_what_nobody_got_and_what_waits_is_listed_with_its_reason() -> None:
+    nothing = run("undelivered")
+    assert nothing.output.splitlines() == ["Waits until they write: nothing.", "Not delivered: nothing."]
+    on_store(one_waits_and_one_is_lost)
+    waiting, lost = run("undelivered").output.split("Not delivered")
+    assert "o1" in waiting
+    assert "o2" in lost
+    assert "131026" in lost
+
+
+def test_a_notice_is_planned_once_under_its_key_and_a_wrong_one_is_told_what_is_wrong() -> None:
+    async def with_a_conversation(store: MongoStore) -> None:
+        (held,) = await store.acquire([C1], "a", 15)
+        known = conversation().model_copy(update={"address": {"session": "s1"}})
+        await store.save([Save(known, (), held.fence, held.rev, None, release=True)])
+
+    async def planned(store: MongoStore) -> list[str]:
+        found = await store.load(C1)
+        assert found is not None
+        return [str(entry.call.kind) for entry in found.out]
+
+    on_store(with_a_conversation)
+    for told in ("1 messages are planned", "0 messages are planned"):
+        result = run("notify", C1, "orders_unavailable", "--key", "outage")
+        assert told in result.output, result.output
+    assert on_store(planned) == ["agent"]
+    for wrong in (
+        ("notify", "web:site:nobody", "orders_unavailable"),
+        ("notify", "fax:x:1", "orders_unavailable"),
+        ("notify", C1, "no_such_reply"),
+        ("notify", C1, "order_status"),
+        ("notify", C1, "orders_unavailable", "--set", "name"),
+    ):
+        assert isinstance(run(*wrong).exception, ConfigError), wrong

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from typer.testing import CliRunner
 
 from core.errors import ConfigError
 from hub.cli.main import app
+from hub.settings import PROJECT
 from tests.unit.channels.whatsapp import cloud_kit
 
 CLI = CliRunner()
@@ -24,7 +26,8 @@ def _own_data(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    commands = ["serve", "chat", "replay", "check", "doctor", "schema", "channel", "dead-letters", "holds", "templates"]
+    own = ["serve", "chat", "replay", "check", "doctor", "schema", "undelivered", "notify", "emulate"]
+    commands = [*own, "channel", "dead-letters", "holds", "media", "spool", "templates"]
     listed = CLI.invoke(app, ["--help"]).output
     for name in commands:
         assert name in listed
@@ -46,11 +49,25 @@ def test_check_says_what_is_on_and_what_would_switch_the_rest_on() -> None:
     assert "FRONTDESK_TELEGRAM_SUPPORT_TOKEN" in result.output
 
 
+def test_check_tries_the_templates_that_whatsapp_has_approved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(PROJECT / "config" / "content", tmp_path / "content")
+    monkeypatch.setenv("FRONTDESK_CONTENT", str(tmp_path / "content"))
+    sid = "HX" + "a" * 32
+    approved = tmp_path / "content" / "whatsapp_templates.yaml"
+    approved.write_text(f"order_status: [{{twilio: {sid}, variables: {{'1': order.order_number}}}}]")
+    assert CLI.invoke(app, ["check"]).exit_code == 0
+    approved.write_text(
+        f"order_status: [{{twilio: {sid}, variables: {{'1': order.colour}}}}]\ngone: [{{twilio: {sid}}}]"
+    )
+    result = CLI.invoke(app, ["check"])
+    assert result.exit_code == 1
+    assert "gone: no reply has this name" in result.output
+    assert "order_status: variable 1" in result.output
+    approved.write_text("order_status: [{twilio: nonsense}]")
+    assert isinstance(CLI.invoke(app, ["check"]).exception, ConfigError)
+
+
 def test_check_fails_on_content_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shutil
-
-    from hub.settings import PROJECT
-
     shutil.copytree(PROJECT / "templates", tmp_path / "templates")
     (tmp_path / "templates" / "default" / "thanks.j2").write_text(
         "{% block text %}{{ nobody_gives_this }}{% endblock %}"

@@ -21,6 +21,7 @@ from hub.approved import NONE_APPROVED, ApprovedTemplates
 from hub.holds import Holds
 from hub.notify import notify
 from hub.planning import Planner
+from hub.window import words_of
 from tests.conversation.telling import bot_without
 from tests.factories import ACCOUNT, DESK, Bench, EchoTemplates, FakeChannel, build_bench
 from tests.fakes import START, FakeClock
@@ -312,6 +313,35 @@ async def test_a_refusal_that_comes_later_sends_the_template_once_however_often_
     assert (second.state, second.went, second.text, second.replanned) == ("sent", "template", "news", True)
     assert await bench.store.troubled_lines("undelivered", 10) == []
     assert bench.metrics.undelivered.labels("fake", "one")._value.get() == 2
+
+
+async def test_a_crash_before_the_old_message_is_marked_as_replaced_plans_no_second_one() -> None:
+    bench, channel, _ = await told_before(APPROVED)
+    _, line = await said(bench)
+    await refuse_later(bench, line, "s1")
+    entry = bench.store._lines[line.id]  # type: ignore[attr-defined]
+    entry.row = entry.row.model_copy(update={"state": "failed", "reason": "shut"})  # its mark was lost with the process
+    await refuse_later(bench, line, "s2")
+    assert channel.sent[1:] == [(T1, "news"), (T1, "<NEWS>")]
+    assert (await said(bench))[1].state == "replaced"
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"body": "a"}, "a"),
+        ({"text": "b"}, "b"),
+        ({"type": "text", "text": {"body": "c"}}, "c"),
+        ({"type": "interactive", "interactive": {"body": {"text": "d"}, "action": {}}}, "d"),
+        ({"content_sid": "HX", "content_variables": '{"1": "e"}'}, "e"),
+        ({"type": "template", "template": {"name": "x"}}, ""),
+    ],
+    ids=str,
+)
+def test_the_transcript_shows_what_a_person_reads_of_a_call_at_every_provider(
+    params: dict[str, Any], words: str
+) -> None:
+    assert words_of(ApiCall(method="m", params=params, bucket="b")) == words
 
 
 async def test_a_template_that_fails_too_stays_failed_and_is_shown() -> None:
