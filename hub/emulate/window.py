@@ -27,7 +27,6 @@ class WindowBook:
     _heard: dict[str, datetime] = field(default_factory=dict)
     _approved: dict[str, str] = field(default_factory=dict)
     _contents: dict[str, int] = field(default_factory=dict)
-    _is_open_to_all: bool = False
 
     def heard(self, person: str, at: datetime | None = None) -> None:
         """Note that a person wrote, now or at another time."""
@@ -42,11 +41,7 @@ class WindowBook:
     def is_open(self, person: str) -> bool:
         """Tell whether everything may be written to a person; to one who never wrote only a template."""
         heard = self._heard.get(person)
-        return self._is_open_to_all or (heard is not None and self.clock.now() - heard < LASTS)
-
-    def open_to_all(self) -> None:
-        """Let everybody have written: for people whose messages do not come through this stand-in."""
-        self._is_open_to_all = True
+        return heard is not None and self.clock.now() - heard < LASTS
 
     def pass_hours(self, hours: float) -> None:
         """Let so much time have passed since everybody wrote, for this platform alone."""

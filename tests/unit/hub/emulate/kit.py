@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from hub.emulate.platforms import Platforms, WhatsAppBy
 from hub.emulate.world import World
+from tests.standins.platforms import open_to_all
 
 
 @dataclass
@@ -27,7 +28,7 @@ class QuickWorld(World):
 @asynccontextmanager
 async def running(whatsapp_by: WhatsAppBy = "twilio") -> AsyncIterator[Platforms]:
     async with Platforms(QuickWorld(), whatsapp_by=whatsapp_by) as platforms:
-        platforms.whatsapp.window.open_to_all()
+        open_to_all(platforms)
         yield platforms
 
 

@@ -22,6 +22,7 @@ from hub.emulate.people import CloudPerson
 from hub.emulate.platforms import Platforms
 from hub.settings import load_settings
 from tests.fakes import FakeClock
+from tests.standins.platforms import open_to_all
 from tests.unit.channels.whatsapp.whatsapp_kit import FakeMailbox, Journal
 from tests.unit.hub.emulate.kit import QuickWorld, noting_hub, pauses, until_quiet
 
@@ -32,7 +33,7 @@ CONVERSATION = ConversationId(f"whatsapp:main:+{PERSON}")
 @asynccontextmanager
 async def running() -> AsyncIterator[Platforms]:
     async with Platforms(QuickWorld(), whatsapp_by="cloud") as platforms:
-        platforms.whatsapp.window.open_to_all()
+        open_to_all(platforms)
         yield platforms
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from hub.emulate.ledger import Button
 from hub.emulate.page import Page
 from hub.emulate.people import TALKING, People
 from hub.emulate.platforms import Platforms
@@ -166,6 +167,34 @@ async def test_the_ledger_is_read_from_a_line_on(page: Client, platforms: Platfo
     later = (await (await page.get("/control/ledger?after=1")).json())["lines"]
     assert later == lines[1:]
     assert (await page.get("/control/ledger?after=x")).status == 422
+
+
+async def test_time_passes_at_whatsapp_and_a_template_and_a_content_are_made_known() -> None:
+    """W20, W22."""
+    async with Platforms(QuickWorld()) as platforms:
+        application = Page(platforms, People(platforms, "http://127.0.0.1:9"), is_local=True).application()
+        async with TestClient(TestServer(application, host="127.0.0.1")) as client:
+            window, sid = platforms.twilio.window, "HX" + "a" * 32
+            window.heard("whatsapp:+49151")
+            assert window.is_open("whatsapp:+49151")
+            assert (await client.post("/control/silence", json={"hours": 25})).status == 200
+            assert not window.is_open("whatsapp:+49151")
+            assert (await client.post("/control/templates", json={"name": sid, "body": "Order {{1}}"})).status == 201
+            assert window.words(sid, {"1": "A-1"}) == "Order A-1"
+            assert (await client.post("/control/templates", json={"name": "HX2", "choices": 2})).status == 201
+            assert window.is_content("HX2")
+            assert (await client.post("/control/templates", json={"name": "HX3", "choices": 11})).status == 422
+            assert (await client.post("/control/silence", json={"hours": 0})).status == 422
+
+
+async def test_a_quick_reply_on_whatsapp_can_be_pressed(page: Client, platforms: Platforms, hub: NotingHub) -> None:
+    """W22."""
+    place = f"whatsapp:{platforms_place(await state(page), 'whatsapp')}"
+    platforms.ledger.record("whatsapp", place, "Which?", "SM1", buttons=(Button("Yes", "t1"),))
+    pressed = {"platform": "whatsapp", "message": "SM1", "value": "t1"}
+    assert (await page.post("/api/press", json=pressed)).status == 202
+    await until_quiet(platforms)
+    assert b"ButtonPayload=t1" in hub.brought[-1].body
 
 
 async def test_the_models_answers_are_scripted(page: Client, platforms: Platforms) -> None:
