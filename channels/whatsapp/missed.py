@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from channels.inbound import CatchUp
 from channels.payload import clean_text
-from channels.whatsapp.payloads import MAX_MEDIA
+from channels.whatsapp.payloads import MAX_MEDIA, SENT_AT
 
 OVERLAP_S = 3600.0
 """SEMANTICS section 9."""
@@ -38,6 +38,8 @@ def is_missed(message: Any, since: datetime, now: datetime) -> bool:
 def as_delivered(message: Any, media: Sequence[Any], origin: str) -> bytes:
     """Write a listed message as the webhook's form; its `MessageSid`, and so its name, is the same.
 
+    It also says when the message was sent, which the webhook does not: the service window begins then (W20).
+
     Args:
         message: an entry of the Messages list.
         media: entries of its Media list.
@@ -57,6 +59,7 @@ def as_delivered(message: Any, media: Sequence[Any], origin: str) -> bytes:
         "SmsStatus": "received",
         "ApiVersion": message.api_version,
         "MessageType": None if message.body or media else NOTHING_LISTED,
+        SENT_AT: sent_at.isoformat() if (sent_at := message.date_sent or message.date_created) else None,
     }
     for index, file in enumerate(media[:MAX_MEDIA]):
         fields[f"MediaUrl{index}"] = f"{origin}{str(file.uri).removesuffix('.json')}"

@@ -125,7 +125,7 @@ def _common(inbound: Inbound, key: str, person: str, name: str | None = None) ->
         "account": inbound.account,
         "conversation_id": conversation_id(NAME, inbound.account, thread),
         "sender": Sender(id=thread, display_name=name, verified_by="platform" if ":" in person else "none"),
-        "sent_at": inbound.received_at,  # the webhook carries no time
+        "sent_at": inbound.received_at,  # the webhook carries no time; a message from the list does
         "received_at": inbound.received_at,
         "adapter": ADAPTER,
         "raw_ref": key,
@@ -135,7 +135,8 @@ def _common(inbound: Inbound, key: str, person: str, name: str | None = None) ->
 def _from_person(message: InboundMessage, inbound: Inbound) -> dict[str, Any]:
     """Return the common fields; the answer goes to `From` verbatim (W11), from the number that was written to."""
     common = _common(inbound, _key(inbound.account, message.message_sid, None), message.from_, message.profile_name)
-    return {**common, "address": {"to": message.from_, "from": message.to}}
+    sent_at = message.sent_at or common["sent_at"]
+    return {**common, "sent_at": sent_at, "address": {"to": message.from_, "from": message.to}}
 
 
 def _choice(message: InboundMessage, token: str, inbound: Inbound) -> ChoiceMade:

@@ -11,9 +11,12 @@ from pydantic.alias_generators import to_pascal
 
 from channels.payload import clean_text
 from core.errors import MalformedPayload
+from core.model import AwareDatetime
 
 MAX_FIELDS = 1000
 """Parameters that are read; a message with ten media has about 60. Bounds the work an unsigned body can cause."""
+SENT_AT = "FrontdeskSentAt"
+"""Ours, ISO 8601: when a message was sent that the list told; Twilio's own parameters have no such prefix."""
 MAX_MEDIA = 10
 """Media of one message (an MMS; WhatsApp has one, W10)."""
 
@@ -83,6 +86,7 @@ class InboundMessage(_Form):
     longitude: float | None = Field(default=None, allow_inf_nan=False, ge=-180, le=180)
     address: str | None = None
     label: str | None = None
+    sent_at: AwareDatetime | None = Field(default=None, alias=SENT_AT)
 
 
 class StatusCallback(_Form):

@@ -83,7 +83,15 @@ async def test_a_listed_message_has_the_name_and_the_words_of_its_webhook(twilio
     fields = {"From": PERSON, "To": NUMBER, "Body": "Größe 42 & *mehr* +1", "SmsStatus": "received", "NumMedia": "0"}
     webhook = Inbound(asked.name, asked.account, encoded(MessageSid="SM1", **fields), found.received_at)
     assert asked.identify(found) == asked.identify(webhook)
-    assert asked.normalize(found) == asked.normalize(webhook)
+    (told,), (brought,) = asked.normalize(found), asked.normalize(webhook)
+    assert told == brought.model_copy(update={"sent_at": SENT})
+
+
+async def test_a_listed_message_opens_the_window_from_when_it_was_sent(twilio: FakeTwilio, asked: WhatsAppChannel):
+    """W20: not from when it was found."""
+    twilio.messages = [listed("SM1")]
+    (found,) = events_of(asked, await look(asked))
+    assert (found.sent_at, found.received_at) == (SENT, START)
 
 
 @pytest.mark.parametrize(
