@@ -26,7 +26,9 @@ from core.replies import ApiCall, ReplyKind
 from core.window import WINDOW_CLOSED, OutsidePolicy, Went
 
 MAX_OUTBOX_ROWS = 16
-"""Rows a conversation may hold; a plan that does not fit waits until the line has moved."""
+"""Rows of a conversation that want to leave; a plan that does not fit waits until the line has moved.
+
+Those that wait for their person to write (`core.window.MAX_WAITING`) come on top."""
 
 SEQ_STEP = 32
 """Sequence numbers set aside for one turn: its event and up to 31 api calls."""

@@ -181,7 +181,10 @@ class Metrics:
             registry=r,
         )
         self.undelivered = Counter(
-            "frontdesk_undelivered", "Messages that a platform took and did not deliver.", labels, registry=r
+            "frontdesk_undelivered",
+            "Messages that a platform took and did not deliver, and that are not planned anew.",
+            labels,
+            registry=r,
         )
         self.waiting = Gauge("frontdesk_waiting", "Messages that wait until their person writes.", registry=r)
         self.held = Gauge("frontdesk_holds", "Sends in doubt that wait for a person.", registry=r)

@@ -282,7 +282,6 @@ class Turns:
             await self._note_unreachable(hold, event)
         await self.store.note_delivery(hold.id, event.out_id, event.provider_id, event.status, event.error_code)
         if event.status == "failed":
-            self.metrics.undelivered.labels(event.channel, event.account).inc()
             await self._note_failed(hold, row, event)
         self.records.mark(row.mark(InboxState.DONE))
 
@@ -316,13 +315,14 @@ class Turns:
             StoreError: the plan is not known to be written; the status is taken again, and plans the same.
         """
         line = await self._line_of(hold, event.out_id, event.provider_id)
-        if hold.conversation is None or line is None or line.state == REPLACED:
-            return
-        if event.window_closed and await self._is_said_by_template(hold, line):
-            return
-        if event.window_closed and may_be_replaced(line):
-            await self._plan_anew(hold, row, line)
-        elif self.outbox.note_lost(hold, line.reply_kind or "answer"):
+        if line is not None and event.window_closed:
+            if line.state == REPLACED or await self._is_said_by_template(hold, line):
+                return
+            if hold.conversation is not None and may_be_replaced(line):
+                await self._plan_anew(hold, row, line)
+                return
+        self.metrics.undelivered.labels(event.channel, event.account).inc()
+        if line is not None and self.outbox.note_lost(hold, line.reply_kind or "answer"):
             await self.holds.save(hold)
 
     async def _plan_anew(self, hold: Hold, row: InboxRow, line: TranscriptRow) -> None:
