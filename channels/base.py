@@ -154,6 +154,20 @@ class Channel(Protocol):
         """
         ...
 
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Show whoever said this that an answer is being made, or take the sign away.
+
+        Only called where `capabilities.typing` says how. What becomes of it matters to nobody: one try, no retries.
+
+        Args:
+            event: what is being answered.
+            is_on: False only where the sign has to be taken away.
+
+        Raises:
+            DeliveryError: it is not shown.
+        """
+        ...
+
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Ask the platform whether a call in doubt arrived; None means certainly not.
 

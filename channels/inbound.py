@@ -61,6 +61,15 @@ TextUnit = Literal["code_points", "utf16_units", "bytes"]
 MEASURES: Mapping[TextUnit, Measure] = {"code_points": len, "utf16_units": utf16_units, "bytes": utf8_bytes}
 
 
+class TypingAbility(Model):
+    """How a platform shows that somebody writes."""
+
+    renew_every_s: float = Field(gt=0)
+    """A little less than the platform shows one sign for."""
+    must_end: bool = False
+    """It stays until it is taken away; else it goes by itself, or with the next message."""
+
+
 class Capabilities(Model):
     """What an account can carry, in the platform's own units. Rendering reads it; limits are of one message."""
 
@@ -89,7 +98,8 @@ class Capabilities(Model):
     """Of what a button or option carries and gives back; None: nothing carries it."""
     threads: bool = False
     edits: bool = False
-    typing: bool = False
+    typing: TypingAbility | None = None
+    """None: this platform has no typing sign that a bot may show."""
     unknown_sends: UnknownSends = "unprovable"
     counts_answers: bool = False
     """Whether what one address is told is counted over all conversations, and reports of failed deliveries are kept:

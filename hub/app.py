@@ -30,6 +30,7 @@ from hub.settings import Role, Settings
 from hub.suspects import Suspects
 from hub.tasks import end
 from hub.telemetry import Metrics
+from hub.typing_signs import TypingSigns
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,7 @@ class App:
     backfill: Backfill
     suspects: Suspects | None
     shelf: Shelf
+    signs: TypingSigns
     ready: bool = False
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
@@ -140,6 +142,7 @@ class App:
         if self.lanes is not None:
             await self.lanes.drain(DRAIN_WITHIN_S)
         await end(self._tasks)
+        await self.signs.close()
         if self.hints is not None:
             await self.hints.close()
         await self.records.drain()

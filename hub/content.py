@@ -37,8 +37,8 @@ from core.nlu.training import LabelledText, train
 from core.nlu.understander import TextUnderstander, prepared
 from hub.approved import NONE_APPROVED, ApprovedTemplates, read_approved
 
-HOME = "home"
-"""The template of what a channel shows before anybody writes."""
+HOME, TYPING = "home", "typing"
+"""The templates of what a channel shows before anybody writes, and while an answer is being made."""
 VERSION_CHARS = 12
 """Of a SHA-256 in hex: 48 bits name a version of the content."""
 FRONT_MATTER = "---"
@@ -87,7 +87,7 @@ class Content:
     def templates(self) -> frozenset[str]:
         """Return every reply that content or code names; each needs a template."""
         said = {intent.use for intent in self.intents if intent.automation == "reply" and intent.use}
-        shown = {HOME, *(form.template for form in self.forms)}
+        shown = {HOME, TYPING, *(form.template for form in self.forms)}
         return ENGINE_TEMPLATES.union(said, shown, *(flow.templates for flow in self.flows))
 
     @property

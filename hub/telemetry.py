@@ -219,4 +219,7 @@ class Metrics:
             ("channel", "state"),
             registry=r,
         )
+        self.typing_failures = Counter(
+            "frontdesk_typing_failures", "Typing signs that were not shown.", ("channel", "error"), registry=r
+        )
         r.register(_DroppedLines())

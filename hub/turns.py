@@ -50,6 +50,7 @@ from hub.records import Records
 from hub.settings import Desk
 from hub.suspects import Handling, unnoted
 from hub.telemetry import LogNames, Metrics
+from hub.typing_signs import TypingSigns
 from hub.window import may_be_replaced
 
 log = structlog.get_logger(__name__)
@@ -88,6 +89,7 @@ class Turns:
     outbox: Outbox
     correspondents: Correspondents
     changes: Changes
+    signs: TypingSigns
     approved: ApprovedTemplates = NONE_APPROVED
     handling: Handling = unnoted
     """Notes which row is being answered."""
@@ -198,6 +200,10 @@ class Turns:
 
     async def _decide(self, row: InboxRow, conversation: Conversation, event: Event) -> Turn:
         """Ask the bot, run what it asks for, ask again with the results."""
+        with self.signs.during(event):
+            return await self._decide_soon_or_late(row, conversation, event)
+
+    async def _decide_soon_or_late(self, row: InboxRow, conversation: Conversation, event: Event) -> Turn:
         responder = self.responders[conversation.desk]
 
         async def ask(results: Mapping[str, ActionResult]) -> Turn | ActionWanted:

@@ -53,6 +53,7 @@ from hub.suspects import Suspects
 from hub.telemetry import LogNames, Metrics
 from hub.templating import Templates
 from hub.turns import Turns
+from hub.typing_signs import TypingSigns
 
 log = structlog.get_logger(__name__)
 
@@ -199,7 +200,7 @@ def assemble(
     door = _Door()
     channels: dict[str, Channel] = {}
     shelf = build_shelf(settings, store, channels, clock, metrics)
-    templates = Templates(settings.templates, template_folders())
+    templates, signs = Templates(settings.templates, template_folders()), TypingSigns(channels, metrics)
 
     def offers(channel: ChannelName, account: AccountName) -> Offers:
         desk = settings.desk_of[account_key(channel, account)]
@@ -222,6 +223,7 @@ def assemble(
             channels,
             mind,
             templates,
+            signs,
             session,
             members,
             suspects,
@@ -263,6 +265,7 @@ def assemble(
         backfill=door.backfill,
         suspects=suspects,
         shelf=shelf,
+        signs=signs,
     )
 
 
@@ -276,6 +279,7 @@ def _build_lanes(
     channels: Mapping[str, Channel],
     mind: Mind,
     templates: Templates,
+    signs: TypingSigns,
     session: aiohttp.ClientSession,
     members: Members,
     suspects: Suspects,
@@ -314,6 +318,7 @@ def _build_lanes(
         outbox=outbox,
         correspondents=correspondents,
         changes=Changes(store, holds, records, clock),
+        signs=signs,
         approved=mind.content.approved,
         handling=suspects.handling,
     )

@@ -10,11 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from channels.base import Channel, Finding, Gap, Look, nothing_missed
-from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.inbound import Capabilities, DeliveryKey, Inbound, TypingAbility
 from channels.media import Download
 from core.clock import Clock
 from core.conversation import ActionResult, ActionWanted, Conversation, Trace, Turn
-from core.errors import MalformedPayload, MediaRefused
+from core.errors import MalformedPayload, MediaRefused, RateLimited
 from core.events import (
     Address,
     Attachment,
@@ -49,6 +49,7 @@ from hub.settings import Desk, Limits
 from hub.suspects import Handling, unnoted
 from hub.telemetry import LogNames, Metrics
 from hub.turns import Turns
+from hub.typing_signs import STARTS_AFTER_S, TypingSigns
 
 ACCOUNT = "fake:one"
 FAKE, ONE = ChannelName("fake"), AccountName("one")
@@ -78,9 +79,17 @@ class FakeChannel:
     files: dict[str, Download | bytes] = field(default_factory=dict)
     """What can be had, by its reference."""
 
+    typing: TypingAbility | None = None
+    signs: list[bool] = field(default_factory=list)
+    """What was shown, in order."""
+    sign_fails: bool = False
+    sign_shown: asyncio.Event = field(default_factory=asyncio.Event)
+
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(max_text=1000, unknown_sends=self.ability, counts_answers=self.counts_answers)
+        return Capabilities(
+            max_text=1000, unknown_sends=self.ability, counts_answers=self.counts_answers, typing=self.typing
+        )
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         try:
@@ -157,6 +166,12 @@ class FakeChannel:
             out_id=message.get("out_id"),
             unreachable=message.get("unreachable", False),
         )
+
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        self.signs.append(is_on)
+        self.sign_shown.set()
+        if self.sign_fails:
+            raise RateLimited(30.0)
 
     async def find_media(self, attachment: Attachment, inbound: Inbound) -> Download | bytes:
         found = self.files.get(attachment.reference)
@@ -308,6 +323,7 @@ def build_bench(
     hinted: Callable[[], bool] = lambda: True,
     handling: Handling = unnoted,
     answers_per_day: int = 3,
+    starts_after_s: float = STARTS_AFTER_S,
 ) -> Bench:
     """Build a hub of fakes."""
     clock = clock or SystemClock()
@@ -325,6 +341,7 @@ def build_bench(
         await asyncio.sleep(0)
 
     correspondents = Correspondents(store, clock, names, channels, answers_per_day)
+    signs = TypingSigns(channels, metrics, starts_after_s)
     outbox = Outbox(store, holds, records, clock, metrics, names, channels, correspondents, absence_proven_after_s)
     turns = Turns(
         store=store,
@@ -341,6 +358,7 @@ def build_bench(
         outbox=outbox,
         correspondents=correspondents,
         changes=Changes(store, holds, records, clock),
+        signs=signs,
         handling=handling,
     )
     lanes = Lanes(

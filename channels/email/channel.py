@@ -61,6 +61,9 @@ class EmailChannel:
         """Send one mail; see `client.SmtpClient.send`."""
         return await self._client.send(call, out_id)
 
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Never asked: mail has no such thing."""
+
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Mail servers cannot be asked what became of a mail.
 

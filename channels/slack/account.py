@@ -35,6 +35,8 @@ class AccountSettings(BaseModel):
     app_token: SecretStr | None = None
     """`xapp-...` with scope connections:write; needed in socket mode."""
     api_url: str = API_URL
+    assistant: bool = False
+    """The app is set up as an assistant ("Agents & AI Apps"): its direct messages are threads with a status line."""
     catch_up_every_s: float = Field(default=300.0, ge=0)
     """So often Slack is asked for messages that it did not deliver, in seconds; 0 is never."""
 

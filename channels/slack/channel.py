@@ -11,7 +11,7 @@ from channels.base import Channel, Finding, Gap, Look, Resources
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
 from channels.media import Download
-from channels.slack import doctor, keys, media, normalize, render
+from channels.slack import doctor, forms, keys, media, normalize, render
 from channels.slack.account import AccountSettings
 from channels.slack.client import SlackClient
 from channels.slack.history import History, ManyHistories, how_often
@@ -39,6 +39,8 @@ class SlackChannel:
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
         self.capabilities = self.capabilities.model_copy(update={"catch_up": how_often(settings.catch_up_every_s)})
+        if settings.assistant:
+            self.capabilities = self.capabilities.model_copy(update={"typing": forms.STATUS})
         self._settings = settings
         self._resources = resources
         token = settings.bot_token
@@ -82,6 +84,14 @@ class SlackChannel:
             DeliveryError: by `failures`.
         """
         return await self._in_workspace(_place_of(call), lambda client: client.send(call, out_id))
+
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Set or clear the status of an assistant's thread; elsewhere Slack has no sign that a bot may show.
+
+        Raises:
+            DeliveryError: by `failures`.
+        """
+        await self._surfaces.show_status(event.address, is_on=is_on)
 
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Look for a call in doubt in the conversation's history; None means certainly not posted.

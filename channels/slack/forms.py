@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from channels.inbound import TypingAbility
 from channels.menus import one_line
 from channels.payload import clean_text
 from channels.slack.mrkdwn import escape_block_json
@@ -28,6 +29,10 @@ MAX_BLOCKS = 100
 """Of a modal and of the home tab."""
 VIEW_ESCAPES: Mapping[str, Escape] = {"blocks": escape_block_json, "view": escape_block_json, "text": str}
 """The words of a modal stand in the block `view`, those of the home tab in `blocks`."""
+TYPING = "typing"
+"""The template of the status of an assistant's thread, shown behind the app's name."""
+STATUS = TypingAbility(renew_every_s=60.0, must_end=True)
+"""A status stays for two minutes (CHANNELS 1.5, Assistants), or until there is a message."""
 HOME = "home"
 """The template of the home tab."""
 

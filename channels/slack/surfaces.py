@@ -14,6 +14,7 @@ from channels.inbound import Inbound
 from channels.slack import forms
 from channels.slack.client import SlackClient
 from channels.slack.payloads import (
+    DIRECT_IDS,
     EVENTS_API,
     FORM,
     INTERACTIVE,
@@ -25,6 +26,7 @@ from channels.slack.payloads import (
     text_at,
 )
 from core.errors import ConfigError, DeliveryError, MalformedPayload
+from core.events import Address
 from core.forms import Form
 from core.ports import Offers
 
@@ -108,6 +110,22 @@ class Surfaces:
             await client.call(method, json=arguments)
 
         await self._in_workspace(installation_of(payload) or "", call)
+
+    async def show_status(self, address: Address, *, is_on: bool) -> None:
+        """Say in an assistant's thread what is being done, or clear it (CHANNELS 1.5, Assistants).
+
+        Raises:
+            DeliveryError: Slack did not take it.
+        """
+        if self._offers is None or "thread_ts" not in address or not address["channel"].startswith(DIRECT_IDS):
+            return
+        status = self._offers.words(forms.TYPING, {}, forms.VIEW_ESCAPES).block("text") if is_on else ""
+        arguments = {"channel_id": address["channel"], "thread_ts": address["thread_ts"], "status": status}
+
+        async def call(client: SlackClient) -> None:
+            await client.call("assistant.threads.setStatus", json=arguments)
+
+        await self._in_workspace(address.get("installation", ""), call)
 
     def notice(self, inbound: Inbound) -> None:
         """Publish the home tab, beside everything else, to whoever opened it and has another one or none (S16)."""

@@ -33,7 +33,7 @@ class TelegramChannel:
 
     name = CHANNEL
     escapes: Mapping[str, Escape] = shape.ESCAPES
-    capabilities: Capabilities = shape.CAPABILITIES.model_copy(update={"catch_up": CATCH_UP})
+    capabilities: Capabilities = shape.CAPABILITIES.model_copy(update={"catch_up": CATCH_UP, "typing": shape.TYPING})
 
     def __init__(
         self, account: AccountName, settings: AccountSettings, resources: Resources, client: TelegramClient
@@ -61,6 +61,10 @@ class TelegramChannel:
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Send one call; the Bot API has no field that would carry `out_id`."""
         return await self._client.send(call)
+
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Show that the bot writes; it goes after five seconds or with the next message (T25)."""
+        await self._client.call("sendChatAction", shape.typing(event.address))
 
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: a bot cannot read its own history, so nothing can be proven."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from channels.inbound import Capabilities, Pace
+from channels.inbound import Capabilities, Pace, TypingAbility
 from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from channels.telegram.markup import escape_html, split_html
 from core.events import Address, Attachment
@@ -31,6 +31,8 @@ GROUP_PREFIX = "-"
 """Chat ids of groups and channels are negative."""
 GROUP_PACE = Pace(per_s=15 / 60, burst=5)
 """Never more than 20 messages in a minute (T22)."""
+TYPING = TypingAbility(renew_every_s=4.5)
+"""A chat action shows for five seconds or less (T25)."""
 CALLBACKS_BUCKET = "callbacks"
 """Answering a press is no message, so the chat's limit of one message a second (T22) does not count it."""
 
@@ -60,6 +62,16 @@ FILE_METHODS: Mapping[str, tuple[str, str]] = {
 def render(reply: Reply, words: Words, address: Address, limits: Capabilities = CAPABILITIES) -> tuple[ApiCall, ...]:
     """Shape a reply: the press is answered first, then come files, then the words; buttons under the last part."""
     return (*_press_answered(reply, address), *_files(reply, address), *_messages(reply, words, address, limits))
+
+
+def typing(address: Address) -> dict[str, Json]:
+    """Return the parameters of sendChatAction for a chat, or for one topic of a forum."""
+    return {"chat_id": address["chat_id"], "action": "typing"} | _topic(address)
+
+
+def _topic(address: Address) -> dict[str, Json]:
+    topic = address.get("message_thread_id")
+    return {} if topic is None else {"message_thread_id": int(topic)}
 
 
 def _press_answered(reply: Reply, address: Address) -> tuple[ApiCall, ...]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from aiohttp import web
 
 from channels.base import Channel, Finding, Gap, Look, Resources, nothing_missed
-from channels.inbound import Capabilities, DeliveryKey, Inbound
+from channels.inbound import Capabilities, DeliveryKey, Inbound, TypingAbility
 from channels.invisible import harmless
 from channels.media import Download
 from channels.web.account import AccountSettings
@@ -18,7 +18,7 @@ from channels.web.normalize import CHANNEL, KEPT, identify, normalize
 from channels.web.pages import Pages
 from channels.web.readers import Readers
 from channels.web.render import CAPABILITIES, ESCAPES, render
-from channels.web.sockets import Sockets
+from channels.web.sockets import SIGN_RENEWED_EVERY_S, Sockets
 from channels.web.uploads import FileTokens, Uploads
 from core.errors import MediaRefused
 from core.events import Address, Attachment, Event
@@ -32,7 +32,9 @@ class WebChannel:
 
     name: ChannelName = CHANNEL
     escapes: Mapping[str, Escape] = ESCAPES
-    capabilities: Capabilities = CAPABILITIES
+    capabilities: Capabilities = CAPABILITIES.model_copy(
+        update={"typing": TypingAbility(renew_every_s=SIGN_RENEWED_EVERY_S, must_end=True)}
+    )
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
         self.account = account
@@ -62,6 +64,10 @@ class WebChannel:
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Leave a message in the mailbox."""
         return await self._client.send(call, out_id, seq, conversation_id)
+
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Tell the open pages of a conversation, those that hold their socket in this process."""
+        await self._sockets.show_typing(event.conversation_id, is_on=is_on)
 
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Never asked: sending again is harmless."""

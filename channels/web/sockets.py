@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import orjson
@@ -18,12 +18,15 @@ from channels.web.payloads import FRAME_ADAPTER, UUID, Hello, MessageFrame, Ping
 from channels.web.readers import Reader, Readers, TooManyReaders
 from channels.web.tokens import Session
 from core.errors import InvalidSignature, MalformedPayload, StoreError
+from core.ids import ConversationId
 from core.model import Json
 
 MAX_FRAME_BYTES = 16 * 1024
 """FAULTS F097; 4,000 characters of four bytes fill it."""
 HEARTBEAT_S = 20.0
 HELLO_WITHIN_S = 10.0
+SIGN_RENEWED_EVERY_S = 5.0
+"""The page takes a typing sign away by itself when it is not renewed for twice as long."""
 CLOSE_TOKEN = 4401
 """Our own close code: the token is no longer good, open a new session."""
 
@@ -37,7 +40,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Line:
     """One open socket and whose it is."""
 
@@ -57,6 +60,7 @@ class Sockets:
         self._journal = journal
         self._readers = readers
         self._open: set[web.WebSocketResponse] = set()
+        self._lines: dict[ConversationId, set[Line]] = {}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle one socket from hello to goodbye."""
@@ -91,11 +95,30 @@ class Sockets:
             with self._readers.reading(self._gate.conversation_of(line.session), hello.after) as reader:
                 await self._renew(line, "ready", conversation_id=reader.conversation_id)
                 async with self._pumping(line, reader):
-                    await self._listen(line)
+                    with self._listed(line, reader.conversation_id):
+                        await self._listen(line)
         except InvalidSignature as error:
             raise Refused(CLOSE_TOKEN, "token") from error
         except TooManyReaders as error:
             raise Refused(WSCloseCode.TRY_AGAIN_LATER, "too_many_tabs") from error
+
+    @contextmanager
+    def _listed(self, line: Line, name: ConversationId) -> Iterator[None]:
+        """Have a line among those that are told what is no message."""
+        lines = self._lines.setdefault(name, set())
+        lines.add(line)
+        try:
+            yield
+        finally:
+            lines.discard(line)
+            if not lines and self._lines.get(name) is lines:
+                del self._lines[name]
+
+    async def show_typing(self, name: ConversationId, *, is_on: bool) -> None:
+        """Tell the open pages of a conversation that an answer is being made, or no more."""
+        for line in tuple(self._lines.get(name, ())):
+            with suppress(ConnectionResetError):  # the visitor has just left
+                await line.tell("typing", on=is_on)
 
     async def _listen(self, line: Line) -> None:
         async for frame in line.socket:

@@ -39,7 +39,7 @@ class WhatsAppChannel:
     """One Twilio sender."""
 
     name = NAME
-    capabilities: Capabilities = render.CAPABILITIES
+    capabilities: Capabilities = render.CAPABILITIES.model_copy(update={"typing": render.TYPING})
     escapes: Mapping[str, Escape] = render.ESCAPES
 
     def __init__(self, account: AccountName, settings: AccountSettings, resources: Resources) -> None:
@@ -105,6 +105,11 @@ class WhatsAppChannel:
         """Create one message; the out id travels in the status callback's path."""
         callback = f"{self._public_url}{self._path}/status/{out_id}"
         return await self.client.create(call.params, out_id=out_id, status_callback=callback)
+
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Show that somebody writes; Twilio also marks what is being answered as read (W29). SMS has no such thing."""
+        if event.address.get("to", "").startswith(WHATSAPP_PREFIX):
+            await self.client.show_typing(event.id.rpartition(":")[2])
 
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Look among the messages that Twilio lists, and among the status callbacks seen here."""

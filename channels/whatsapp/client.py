@@ -20,6 +20,9 @@ DEADLINE_S = 20.0
 """From opening the connection to the last byte (SEMANTICS section 6.4, F047)."""
 CLOCK_SKEW = timedelta(seconds=5)
 """How far Twilio's clock may be behind ours."""
+API_ORIGIN, MESSAGING_ORIGIN = "https://api.twilio.com", "https://messaging.twilio.com"
+TYPING_PATH = "/v2/Indicators/Typing.json"
+"""Public beta: twilio.com/docs/whatsapp/api/typing-indicators-resource (W29, [K])."""
 PAGE_SIZE = 100
 NEWEST = 50
 """Messages looked through for one that has no send date yet."""
@@ -65,7 +68,8 @@ class TwilioClient:
         from channels.whatsapp.transport import Transport
 
         self._settings = settings
-        self._transport = Transport(settings.api_url, deadline_s)
+        self._messaging = MESSAGING_ORIGIN if settings.api_url == API_ORIGIN else settings.api_url
+        self._transport = Transport((settings.api_url, self._messaging), deadline_s)
         self._client = Client(
             settings.account_sid,
             settings.auth_token.get_secret_value(),
@@ -108,6 +112,16 @@ class TwilioClient:
                 self.known.remember(sid, out_id)
                 return Receipt(provider_id=sid)
         return None
+
+    async def show_typing(self, message_sid: str) -> None:
+        """Show a typing sign to whoever sent this message, and mark it as read (W29).
+
+        Raises:
+            DeliveryError: Twilio did not.
+        """
+        proof = (self._settings.account_sid, self._settings.auth_token.get_secret_value())
+        form = {"messageId": message_sid, "channel": "whatsapp"}
+        await self._transport.request("POST", f"{self._messaging}{TYPING_PATH}", data=form, auth=proof)
 
     async def _list(self, **filters: Any) -> list[Any]:
         with reading():

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from channels.cuts import FORMATTED, split_plain, utf16_units
 from channels.files import linked
-from channels.inbound import Capabilities, Pace
+from channels.inbound import Capabilities, Pace, TypingAbility
 from channels.payload import clean_text
 from channels.whatsapp.account import WHATSAPP_PREFIX
 from channels.whatsapp.contents import with_choices
@@ -53,6 +53,8 @@ def escape_text(text: str) -> str:
     return DELIMITER.sub(lambda found: LOOK_ALIKES[found[0]], text)
 
 
+TYPING = TypingAbility(renew_every_s=20.0)
+"""A sign shows for 25 seconds; twilio.com/docs/whatsapp/api/typing-indicators-resource, public beta (W29, [K])."""
 ESCAPES: Mapping[str, Escape] = {"text": escape_text}
 CAPABILITIES = Capabilities(
     max_text=MAX_TEXT,

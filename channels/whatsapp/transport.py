@@ -4,7 +4,7 @@ Apart from `client.py` so that nothing of the SDK is imported before an account 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 from twilio.http import AsyncHttpClient
@@ -27,9 +27,9 @@ NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 class Transport(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no types
     """Carries one request; what is not a success leaves as a `DeliveryError`, before the SDK reads it."""
 
-    def __init__(self, origin: str, deadline_s: float) -> None:
+    def __init__(self, origins: Sequence[str], deadline_s: float) -> None:
         super().__init__(logging.getLogger(__name__), True, deadline_s)
-        self._origin = origin
+        self._origins = tuple(f"{origin}/" for origin in origins)
         self._timeout = aiohttp.ClientTimeout(
             total=deadline_s, sock_connect=min(CONNECT_TIMEOUT_S, deadline_s), sock_read=min(READ_TIMEOUT_S, deadline_s)
         )
@@ -51,7 +51,7 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # twilio ships no types
         Raises:
             DeliveryError: anything but a readable success.
         """
-        if not url.startswith(f"{self._origin}/"):
+        if not url.startswith(self._origins):
             raise PermanentFailure("twilio pointed to another host; the credentials stay here", code="foreign_host")
         try:
             status, answer_headers, body = await self._exchange(method, url, params, data, headers, auth)

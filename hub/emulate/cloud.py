@@ -61,6 +61,8 @@ class CloudStandin:
     files: Files = field(default_factory=Files)
     window: WindowBook = field(init=False)
     """Who may be written to, and what is approved by its name and language."""
+    typing: list[str] = field(default_factory=list)
+    """Messages that were marked as read with a typing sign, in order."""
     _waiting: list[dict[str, Any]] = field(default_factory=list)
     _sent: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _is_bringing: bool = False
@@ -124,6 +126,9 @@ class CloudStandin:
         if not _is_ours(request):
             return self.unauthorized()
         call = await request.json()
+        if call.get("status") == "read":
+            self.typing.append(str(call["message_id"]))
+            return web.json_response({"success": True})
         if (wrong := fault_in(call)) is not None:
             return _refusal(100 if wrong.startswith("missing") else 131009, wrong)
         words = words_of(call) if call["type"] != "template" else self._template(call["template"])

@@ -47,6 +47,8 @@ class SlackStandin:
     installs: SlackInstalls = field(init=False)
     views: SlackViews = field(init=False)
     files: Files = field(default_factory=Files)
+    statuses: list[tuple[str, str]] = field(default_factory=list)
+    """Statuses of assistants' threads, in order: channel and words; no words clear it."""
     _posted: list[dict[str, Any]] = field(default_factory=list)
     _counter: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -106,6 +108,9 @@ class SlackStandin:
                 act = self.views.open if method == "views.open" else self.views.publish
                 wrong = act(arguments)
                 return self.refusal(wrong) if wrong is not None else web.json_response({"ok": True})
+            case "assistant.threads.setStatus":
+                self.statuses.append((str(arguments["channel_id"]), str(arguments["status"])))
+                return web.json_response({"ok": True})
             case "files.info":
                 return self._file(request, str(arguments["file"]))
             case "conversations.open":

@@ -40,6 +40,8 @@ class TelegramStandin:
     world: World
     name: Platform = "telegram"
     files: Files = field(default_factory=Files)
+    typing: list[str] = field(default_factory=list)
+    """Chats that were shown a typing sign, in order."""
     _sent: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1000))
 
@@ -55,7 +57,8 @@ class TelegramStandin:
 
     def is_send(self, request: web.Request) -> bool:
         """Tell whether a request sends a message or a file."""
-        return request.match_info.get("method", "").startswith("send")
+        method = request.match_info.get("method", "")
+        return method.startswith("send") and method != "sendChatAction"
 
     def rate_limited(self, retry_after: str | None) -> web.Response:
         """Return 429; Telegram tells the seconds in the body (T22)."""
@@ -77,7 +80,7 @@ class TelegramStandin:
         """Return a message of the bot, as a person's app has it."""
         return self._sent[message_id]
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.Response:  # noqa: C901  one case for each method
         if request.match_info["token"] != TOKEN:
             return self.unauthorized()
         fields = await arguments_of(request)
@@ -100,6 +103,9 @@ class TelegramStandin:
             case "getFile":
                 return self._file(str(fields["file_id"]))
             case "answerCallbackQuery":
+                return _ok(True)
+            case "sendChatAction":
+                self.typing.append(str(fields["chat_id"]))
                 return _ok(True)
             case _ if method.startswith("send"):
                 return await self._send(request, method, fields)

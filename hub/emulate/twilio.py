@@ -55,6 +55,8 @@ class TwilioStandin:
     files: Files = field(default_factory=Files)
     window: WindowBook = field(init=False)
     """Who may be written to, and what is approved by its ContentSid."""
+    typing: list[str] = field(default_factory=list)
+    """Messages below which a typing sign was shown, in order."""
     _messages: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -72,11 +74,12 @@ class TwilioStandin:
             web.get(f"{ROOT}/IncomingPhoneNumbers.json", self._numbers),
             web.get(f"{ROOT}/Messages/{{sid}}/Media/{{file}}", self._media),
             web.get("/cdn/{file}", self._download),
+            web.post("/v2/Indicators/Typing.json", self._type),
         ]
 
     def is_send(self, request: web.Request) -> bool:
         """Tell whether a request creates a message."""
-        return request.method == "POST"
+        return request.method == "POST" and "Indicators" not in request.path
 
     def rate_limited(self, retry_after: str | None) -> web.Response:
         """Return 429, error 20429."""
@@ -112,6 +115,13 @@ class TwilioStandin:
         if (file := self.files.find(request.match_info["file"])) is None:
             return web.Response(status=404)
         return web.Response(body=file.data, content_type=file.media_type)
+
+    async def _type(self, request: web.Request) -> web.Response:
+        """Show a typing sign; the message counts as read with it (W29)."""
+        if not _is_ours(request):
+            return self.unauthorized()
+        self.typing.append(str((await request.post())["messageId"]))
+        return web.json_response({"success": True})
 
     async def _create(self, request: web.Request) -> web.Response:
         if not _is_ours(request):

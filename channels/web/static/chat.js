@@ -6,13 +6,14 @@ import { Memory } from "./memory.js";
 import { chooseLanguage, strings } from "./strings.js";
 
 const SHOW_LEFT_BELOW = 200;
+const TYPING_GOES_MS = 10_000;
 
 const base = new URL(".", import.meta.url);
 const embedded = window.parent !== window;
 const language = chooseLanguage([new URLSearchParams(location.search).get("lang"), ...navigator.languages]);
 const words = strings[language];
-const names = ["form", "text", "state", "close", "send", "left", "attach", "file"];
-const [form, text, state, close, send, left, attach, file] = names.map((id) => document.getElementById(id));
+const names = ["form", "text", "state", "close", "send", "left", "attach", "file", "typing"];
+const [form, text, state, close, send, left, attach, file, typing] = names.map((id) => document.getElementById(id));
 
 const memory = new Memory(base.pathname);
 const conversation = new Conversation(words, language, {
@@ -26,8 +27,10 @@ const connection = new Connection(base, memory, {
   onState: showState,
   onMessage: (message) => {
     conversation.show(message);
+    if (message.from !== "you") showTyping(false);
     if (message.from !== "you") tellEmbedder("message");
   },
+  onTyping: showTyping,
   onReplayed: () => {
     conversation.announce();
     tellEmbedder("replayed");
@@ -66,6 +69,13 @@ function showState(name) {
   state.dataset.state = name;
   state.textContent = words[name];
   for (const item of connection?.queue ?? []) conversation.setState(item.id, pendingState());
+}
+
+// The server renews the sign every five seconds; one that it could not take away goes by itself.
+function showTyping(on) {
+  clearTimeout(typing.timer);
+  typing.textContent = on ? words.typing : "";
+  if (on) typing.timer = setTimeout(() => showTyping(false), TYPING_GOES_MS);
 }
 
 function write(draft) {

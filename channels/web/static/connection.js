@@ -18,7 +18,7 @@ export class Connection {
   #inFlight = null;
   #timers = {};
 
-  // `on` has onState(word), onMessage(message), onReplayed(), onAccepted(id), onRefused(id), onNewSession().
+  // `on` has onState(word), onMessage(message), onTyping(on), onReplayed(), onAccepted(id), onRefused(id), onNewSession().
   constructor(base, memory, on) {
     this.base = base;
     this.memory = memory;
@@ -105,6 +105,9 @@ export class Connection {
         this.on.onState("online");
         this.on.onReplayed();
         this.#nextAfter(0);
+        break;
+      case "typing":
+        this.on.onTyping(frame.on);
         break;
       case "accepted":
         this.on.onState("online");

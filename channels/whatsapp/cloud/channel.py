@@ -32,7 +32,7 @@ class CloudChannel:
     """One phone number of the Cloud API."""
 
     name = normalize.NAME
-    capabilities: Capabilities = render.CAPABILITIES
+    capabilities: Capabilities = render.CAPABILITIES.model_copy(update={"typing": render.TYPING})
     escapes: Mapping[str, Escape] = words_of_the_channel.ESCAPES
 
     def __init__(self, account: AccountName, settings: CloudSettings, resources: Resources) -> None:
@@ -75,6 +75,10 @@ class CloudChannel:
         """Send one message; out id and thread travel with it and come back in its statuses."""
         thread = conversation_id.split(":", 2)[2]
         return await self.client.create(call.params, callback_data=normalize.callback_data(out_id, thread))
+
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Mark what is being answered as read, and show that somebody writes: Meta knows both only together."""
+        await self.client.show_typing(normalize.wamid_of(event.id))
 
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: Meta has no list of messages. Only a status that comes later proves a send."""

@@ -54,6 +54,18 @@ class CloudClient:
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise UnknownOutcome(f"meta's answer has not the documented shape: {type(error).__name__}") from error
 
+    async def show_typing(self, wamid: str) -> None:
+        """Mark a message as read and show a typing sign, for 25 seconds or until the next message.
+
+        Source: developers.facebook.com/docs/whatsapp/cloud-api/typing-indicators [K].
+
+        Raises:
+            DeliveryError: Meta did not.
+        """
+        call = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
+        body = json.dumps({**call, "typing_indicator": {"type": "text"}}).encode()
+        await self._ask("POST", f"{self._number}/messages", body)
+
     async def number(self) -> dict[str, Any]:
         """Return what Meta knows about our number: `display_phone_number`, `verified_name`, `quality_rating`.
 

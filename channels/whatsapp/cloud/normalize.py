@@ -162,6 +162,15 @@ def _key(account: str, wamid: str, status: str | None = None) -> str:
     return f"{key}:{status}" if status else key
 
 
+def wamid_of(event_id: EventId) -> str:
+    """Return Meta's name of the message that an event is about.
+
+    >>> wamid_of(EventId("wa:main:wamid.HBgM"))
+    'wamid.HBgM'
+    """
+    return event_id.split(":", 2)[2]
+
+
 class _Reading:
     """One message, and what the payload says around it."""
 

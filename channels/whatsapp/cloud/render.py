@@ -7,7 +7,7 @@ Source: developers.facebook.com/docs/whatsapp/cloud-api/reference/messages and .
 
 from collections.abc import Mapping, Sequence
 
-from channels.inbound import Capabilities
+from channels.inbound import Capabilities, TypingAbility
 from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from channels.payload import clean_text
 from channels.whatsapp.render import (
@@ -36,6 +36,8 @@ MAX_ROWS = 10
 MAX_ROW_TITLE = 24
 MAX_ID = 200
 """Characters of what a row carries; of what a button carries 256."""
+TYPING = TypingAbility(renew_every_s=20.0)
+"""A sign shows for 25 seconds; developers.facebook.com/docs/whatsapp/cloud-api/typing-indicators [K]."""
 BUCKET = "whatsapp:"
 """Before the recipient: the name that the pace for one person goes by."""
 

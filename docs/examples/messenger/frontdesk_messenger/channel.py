@@ -38,6 +38,7 @@ class MessengerChannel:
         unknown_sends="unprovable",
         pace=render.PAGE_PACE,
         bucket_paces={"": render.PERSON_PACE},
+        typing=render.TYPING,
     )
     escapes: Mapping[str, Escape] = render.ESCAPES
 
@@ -65,6 +66,10 @@ class MessengerChannel:
     async def send(self, call: ApiCall, out_id: OutId, seq: int, conversation_id: ConversationId) -> Receipt:
         """Send one message; the out id travels with it and comes back in its echo."""
         return await self.client.create(call.params, metadata=normalize.OURS + out_id)
+
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Show the dots; Messenger takes them away with the next message."""
+        await self.client.show_typing(render.recipient_of(event.address))
 
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: the list of messages does not tell our metadata. An echo that comes later proves a send."""

@@ -22,6 +22,8 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 1024 * 1024
 """Meta's answers are below 2 kB."""
+TYPING_ON = {"sender_action": "typing_on"}
+"""developers.facebook.com/docs/messenger-platform/send-messages/sender-actions."""
 NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """Name not found, refused, TLS failed, no connection in time: no byte of the request left."""
 
@@ -54,6 +56,14 @@ class MessengerClient:
         if not isinstance(answer.get("message_id"), str):
             raise UnknownOutcome("messenger's answer has not the documented shape")
         return Receipt(provider_id=answer["message_id"])
+
+    async def show_typing(self, recipient: Mapping[str, Json]) -> None:
+        """Show a person that an answer is being written.
+
+        Raises:
+            DeliveryError: see `failures.py`.
+        """
+        await self._ask("POST", "messages", body=json.dumps({"recipient": recipient, **TYPING_ON}).encode())
 
     async def page(self) -> dict[str, Any]:
         """Return what Meta calls our Page.

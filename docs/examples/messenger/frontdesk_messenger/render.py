@@ -9,7 +9,7 @@ Source: developers.facebook.com/docs/messenger-platform/reference/send-api, .../
 
 from collections.abc import Mapping, Sequence
 
-from channels.inbound import Pace
+from channels.inbound import Pace, TypingAbility
 from channels.menus import fits, is_blank, numbered, one_line, short_labels
 from channels.payload import clean_text
 from core.events import Address, Attachment
@@ -37,6 +37,8 @@ PAGE_PACE = Pace(per_s=300.0, burst=50)
 """300 calls a second for a Page (overview/rate-limiting). How short a burst may be is not said; 50 is our choice."""
 PERSON_PACE = Pace(per_s=1.0, burst=5)
 """An app "may be rate limited if too many messages are sent to a single thread"; how many is our guess."""
+TYPING = TypingAbility(renew_every_s=15.0)
+"""The dots go after 20 seconds or with the next message; .../send-messages/sender-actions."""
 
 
 def plain(text: str) -> str:
@@ -96,7 +98,12 @@ def _with_choices(text: str, choices: Sequence[Choice]) -> dict[str, Json]:
     return {"text": text, "quick_replies": replies}
 
 
+def recipient_of(address: Address) -> dict[str, Json]:
+    """Return who is meant, as the Send API takes it."""
+    return {name: address[name] for name in ("id", "user_ref") if name in address}
+
+
 def _call(message: Mapping[str, Json], reply: Reply, address: Address) -> ApiCall:
-    recipient: dict[str, Json] = {name: address[name] for name in ("id", "user_ref") if name in address}
+    recipient = recipient_of(address)
     params: dict[str, Json] = {"recipient": recipient, "messaging_type": "RESPONSE", "message": dict(message)}
     return ApiCall(method=METHOD, params=params, bucket=str(next(iter(recipient.values()))), kind=reply.kind)

@@ -27,7 +27,7 @@ from core.errors import (
 from core.events import Attachment
 from core.ids import AccountName, ChannelName, ConversationId, OutId
 from core.replies import ApiCall, Receipt
-from messenger_samples import MIRA, PAGE, settings
+from messenger_samples import MIRA, PAGE, message, posted, settings
 from pydantic import ValidationError
 
 from frontdesk_messenger.account import AccountSettings
@@ -133,6 +133,14 @@ async def test_a_send_carries_our_name_and_the_proof_that_we_know_the_secret() -
     assert authorization == "Bearer EAAB-token"
     assert query == {"appsecret_proof": hmac.new(b"the app's secret", b"EAAB-token", hashlib.sha256).hexdigest()}
     assert body == {**CALL.params, "message": {"text": "Hello", "metadata": "frontdesk:out1"}}
+
+
+async def test_the_typing_dots_are_shown_to_who_wrote() -> None:
+    graph = Graph(answer={"recipient_id": MIRA})
+    async with graph.page_channel() as channel:
+        (event,) = channel.normalize(posted(message("hello")))
+        await channel.show_typing(event, is_on=True)
+    assert [body for *_, body in graph.asked] == [{"recipient": {"id": MIRA}, "sender_action": "typing_on"}]
 
 
 def failed(code: int, subcode: int | None = None) -> bytes:

@@ -59,6 +59,9 @@ class ParrotChannel:
         """Send one message."""
         return await self._client.create(call.params, out_id)
 
+    async def show_typing(self, event: Event, *, is_on: bool) -> None:
+        """Never asked: no ability is declared."""
+
     async def find_sent(self, call: ApiCall, out_id: OutId, since: datetime, others: frozenset[str]) -> Receipt | None:
         """Refuse: only asked where `unknown_sends` is `provable`."""
         raise UnknownOutcome("parrot cannot be asked what was sent")

@@ -284,3 +284,21 @@ async def test_when_the_process_ends_clients_are_sent_away_to_come_back(site: Si
     closing = asyncio.create_task(site.channel.close())
     assert await closed(line) == (1001, "restarting")
     await closing
+
+
+async def test_an_open_page_is_told_that_an_answer_is_being_made_and_others_are_not(site: Site) -> None:
+    mine, theirs = await site.open_session(), await site.open_session()
+    lines = [await site.socket({"token": one["token"]}) for one in (mine, theirs)]
+    for line in lines:
+        while (await line.receive_json())["type"] != "replayed":
+            pass
+    await site.say(mine["token"], {"id": UUID_1, "text": "hello"})
+    (inbound,) = site.hub.inbox.values()
+    (event,) = site.channel.normalize(inbound)
+    for is_on in (True, False):
+        await site.channel.show_typing(event, is_on=is_on)
+        assert await lines[0].receive_json() == {"type": "typing", "on": is_on}
+    await lines[1].send_json({"type": "ping"})
+    assert await lines[1].receive_json() == {"type": "pong"}
+    await lines[0].close()
+    await site.channel.show_typing(event, is_on=True)
