@@ -13,6 +13,9 @@ from core.model import Model
 from core.outbox import UnknownSends
 from core.window import ServiceWindow
 
+NAMELESS_ALBUM = ""
+"""`MessageReceived.album` where the platform sends several messages for what a person sent as one, and says nothing."""
+
 
 class Pace(Model):
     """How often something may happen: `per_s` in the long run, `burst` at once."""

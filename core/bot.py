@@ -92,7 +92,12 @@ class Bot:
             conversation = told(conversation, event)
         if isinstance(event, MembershipChanged) or (isinstance(event, ReachabilityChanged) and not _begins_anew(event)):
             return self._take_note(conversation, event, now)
-        return self._hear_anew(self._meet(conversation, event), event, now, results)
+        is_answered = _album_of(event) is not None and _album_of(event) == conversation.album
+        conversation = self._meet(conversation, event)
+        if is_answered:  # a part of an album that came too late for the others
+            heard = hear(conversation, event, now, self.desk, self._understander)
+            return self._finish(conversation, event, heard, Draft(conversation.session, "silent"), now)
+        return self._hear_anew(conversation, event, now, results)
 
     def _hear_anew(
         self, conversation: Conversation, event: Event, now: datetime, results: Results
@@ -201,6 +206,7 @@ class Bot:
         return remembering(conversation, event).model_copy(
             update={
                 "address": event.address or conversation.address,
+                "album": _album_of(event) or conversation.album,
                 "customer_name": event.sender.display_name or conversation.customer_name,
                 "last_said": said,
                 "session": session.model_copy(update={"turns": session.turns + 1, "language": language}),
@@ -466,6 +472,11 @@ def _before(last: LastSaid, now: Session) -> Session:
 def _begins_anew(event: ReachabilityChanged) -> bool:
     """Tell whether somebody who opted in again is to be greeted, as if they had opened the conversation."""
     return event.change == "opted_in" and not event.answered_by_platform
+
+
+def _album_of(event: Event) -> str | None:
+    """Return the name of the album that a message belongs to, where the platform gives it one."""
+    return (event.album or None) if isinstance(event, MessageReceived) else None
 
 
 def _moved_on(draft: Draft, before: Session) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from core.events import Address, Event
+from core.events import Address, Event, names_of
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId
 from core.model import AwareDatetime, Json, Model
 from core.replies import Choice, Reply
@@ -145,6 +145,8 @@ class Conversation(Model):
     """We have said in this group or channel who we are."""
     window_until: AwareDatetime | None = None
     """When the service window ends that the person's last message opened; None: there is none, or nobody knows."""
+    album: str | None = None
+    """The last album that was answered; a part of it that comes late is not answered again."""
 
     def remembers(self, event: EventId) -> bool:
         """Tell whether the turn of this event is already in the state."""
@@ -152,8 +154,8 @@ class Conversation(Model):
 
 
 def remembering(conversation: Conversation, event: Event) -> Conversation:
-    """Return the conversation with one more event that it has taken."""
-    return conversation.model_copy(update={"recent": (*conversation.recent, event.id)[-RECENT_EVENTS:]})
+    """Return the conversation with one more event that it has taken, and what was said along with it."""
+    return conversation.model_copy(update={"recent": (*conversation.recent, *names_of(event))[-RECENT_EVENTS:]})
 
 
 class ActionWanted(Model):

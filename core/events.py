@@ -82,6 +82,15 @@ class EventBase(Model):
     """The inbox row that holds the raw bytes."""
 
 
+class Companion(Model):
+    """Another message of an album, whose files were gathered into the first one."""
+
+    id: EventId
+    raw_ref: str | None = None
+    attachments: int
+    """How many of the gathered files are its own."""
+
+
 class MessageReceived(EventBase):
     """Somebody wrote, with or without files."""
 
@@ -93,6 +102,11 @@ class MessageReceived(EventBase):
     """The whole text where `text` is a cut of it."""
     subject: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    album: str | None = None
+    """Messages with the same one were sent as one (T19). Empty where the platform gives it no name: then what comes
+    close together belongs together."""
+    companions: tuple[Companion, ...] = ()
+    """The other messages of the album, in order; their files stand at the end of `attachments`."""
     in_reply_to: str | None = None
     """The platform id of the message that is quoted or replied to."""
     addressed: Addressing = "direct"
@@ -249,6 +263,13 @@ Event = Annotated[
     | DeliveryStatusChanged,
     Field(discriminator="kind"),
 ]
+
+
+def names_of(event: Event) -> tuple[EventId, ...]:
+    """Return the ids of all that was said by an event: its own, and those of its companions."""
+    companions = event.companions if isinstance(event, MessageReceived) else ()
+    return (event.id, *(companion.id for companion in companions))
+
 
 EVENT_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 """Validates and serialises any event; the source of the published JSON Schema."""

@@ -435,9 +435,17 @@ class Turns:
 
 def _files_of(event: Event) -> tuple[FileRef, ...]:
     """Return what an event carries, as agents may ask for it."""
-    if not isinstance(event, MessageReceived) or event.raw_ref is None or event.is_deleted:
+    if not isinstance(event, MessageReceived) or event.is_deleted:
         return ()
-    return file_refs(event.raw_ref, event.attachments)
+    others = sum(companion.attachments for companion in event.companions)
+    parts = [(event.raw_ref, len(event.attachments) - others)]
+    parts += [(companion.raw_ref, companion.attachments) for companion in event.companions]
+    files: list[FileRef] = []
+    start = 0
+    for row, count in parts:
+        files += file_refs(row or "", event.attachments[start : start + count])
+        start += count
+    return tuple(files)
 
 
 def _of_message(event: Event) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from core.events import (
     ReachabilityChanged,
     ReactionChanged,
     Sender,
+    names_of,
 )
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, conversation_id
 from core.outbox import UnknownSends
@@ -128,6 +129,7 @@ class FakeChannel:
             message_id=message["id"],
             text=message["text"],
             attachments=tuple(Attachment.model_validate(file) for file in message.get("files", ())),
+            album=message.get("album"),
             automatic=message.get("automatic"),
             failed_delivery=message.get("failed_delivery"),
         )
@@ -240,7 +242,7 @@ def echo(conversation: Conversation, event: MessageReceived, kind: str = "answer
     """Return a turn that says the event's text back."""
     changed = conversation.model_copy(
         update={
-            "recent": (*conversation.recent, event.id),
+            "recent": (*conversation.recent, *names_of(event)),
             "address": event.address,
             "owner": owner or conversation.owner,
             "epoch": conversation.epoch + int(owner is not None),

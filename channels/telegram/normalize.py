@@ -171,6 +171,7 @@ class _Translation:
                 message_id=str(message.message_id),
                 text=message.words,
                 attachments=attachments,
+                album=message.media_group_id,
                 in_reply_to=_in_reply_to(message),
                 addressed=self._addressed(message),
                 automatic=automatic,

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from channels.inbound import DeliveryKey, Inbound
+from channels.inbound import NAMELESS_ALBUM, DeliveryKey, Inbound
 from channels.whatsapp.failures import OUTSIDE_WINDOW, UNREACHABLE
 from channels.whatsapp.optout import ADVANCED, Wish, wish_of
 from channels.whatsapp.payloads import MAX_MEDIA, InboundMessage, StatusCallback, form_fields, is_status
@@ -45,6 +45,8 @@ STATUSES: Mapping[str, Literal["sent", "delivered", "read", "failed"]] = {
 Kind = Literal["file", "image", "audio", "voice", "video", "sticker", "location", "contact", "other"]
 KIND_OF_MEDIA: Mapping[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
 """First half of the media type to what it is."""
+SENT_SEVERAL_AT_ONCE = frozenset({"image", "video", "document"})
+"""Types of which a person may pick several: WhatsApp sends a message for each, and names no album."""
 CONTACT_TYPES = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
 
 
@@ -174,6 +176,7 @@ def _message(message: InboundMessage, fields: dict[str, str], inbound: Inbound, 
         message_id=message.message_sid,
         text=message.body or message.button_text or message.list_title or "",
         attachments=_attachments(message, fields),
+        album=NAMELESS_ALBUM if message.message_type in SENT_SEVERAL_AT_ONCE else None,
         in_reply_to=message.original_replied_message_sid,
         automatic="self" if bare(message.from_) == bare(number) else None,
         answered_by_platform=_wish(message) == ("help", True),

@@ -110,6 +110,17 @@ class TelegramPerson:
         update = telegram.text_update(update_id, self._chat, update_id, text, now_s)
         return self._standin.updates.add(update, self._chat)
 
+    def send_photos(self, *photos: bytes, caption: str = "") -> list[Delivery]:
+        """Send photos, several of them as an album: an update each, the caption on the first (T19)."""
+        album = uuid.uuid4().hex[:12] if len(photos) > 1 else None
+        now_s = int(self._world.clock.now().timestamp())
+        brought: list[Delivery] = []
+        for number, photo in enumerate(photos):
+            update_id, file_id = next(self._ids), self._standin.files.add(photo, "image/jpeg")
+            text = telegram.text_update(update_id, self._chat, update_id, "" if number else caption, now_s)
+            brought.append(self._standin.updates.add(telegram.photo_update(text, file_id, album), self._chat))
+        return brought
+
     def press(self, sent: Sent, value: str) -> Delivery:
         """Press a button."""
         message = self._standin.message(sent.provider_id)

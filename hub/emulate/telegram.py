@@ -197,6 +197,14 @@ def text_update(update_id: int, chat: int, message_id: int, text: str, now_s: in
     }
 
 
+def photo_update(update: dict[str, Any], file_id: str, album: str | None) -> dict[str, Any]:
+    """Return an update of a text as one of a photo with that caption; photos of one album share its id (T19)."""
+    message = {name: value for name, value in update["message"].items() if name != "text"}
+    caption = {"caption": update["message"]["text"]} if update["message"]["text"] else {}
+    group = {"media_group_id": album} if album is not None else {}
+    return update | {"message": message | caption | group | {"photo": [{"file_id": file_id, "width": 9, "height": 9}]}}
+
+
 def press_update(update_id: int, chat: int, message: Mapping[str, Any], data: str) -> dict[str, Any]:
     """Return an update that tells of a pressed button (T15)."""
     query = {

@@ -22,6 +22,8 @@ from core.storage import Store
 from hub.breaker import Breaker
 from hub.groups import GroupCommit
 from hub.holds import Hold, Holds
+from hub.lanes import albums
+from hub.lanes.albums import album_of, gathered
 from hub.lanes.failures import Failures
 from hub.lanes.lane import Lane, Task
 from hub.lanes.reading import Reader, named, where_raised
@@ -350,7 +352,7 @@ class Lanes:
             if lane.look:
                 lane.look = False
                 await self._gather(hold.id, lane)
-            turn_due = self._turn_due(hold, lane.tasks[0]) if lane.tasks and not is_full else None
+            turn_due = self._turn_due(hold, lane) if lane.tasks and not is_full else None
             if lane.tasks and not is_full and turn_due is None:
                 is_full = not await self._take(hold, lane)
                 continue
@@ -370,12 +372,15 @@ class Lanes:
             await self._wait(lane, min(wait_s, LONGEST_WAIT_S), for_tasks=not is_full)
             is_full = False
 
-    def _turn_due(self, hold: Hold, task: Task) -> datetime | None:
-        """Return None when a row may have its turn now, else when to ask again."""
+    def _turn_due(self, hold: Hold, lane: Lane) -> datetime | None:
+        """Return None when the first row may have its turn now, else when to ask again."""
+        task = lane.tasks[0]
         if hold.conversation is not None and hold.conversation.remembers(task.event.id):
             return None  # it had its turn
         if task.row.not_before is not None and task.row.not_before > self._clock.now():
             return task.row.not_before
+        if (more_until := albums.due(self._album(hold, lane), self._clock.now())) is not None:
+            return more_until
         due = None if task.is_let_in or task.row.replayed else self._limits.due(task.event)
         task.is_let_in = due is None
         return due or self._breaker.due()
@@ -434,7 +439,7 @@ class Lanes:
             else:
                 await reach("claim.done", task.row.channel)
                 self._note_wait(task)
-                await self._turns.take(hold, task.row, task.event, lane.changes)
+                await self._turns.take(hold, task.row, self._whole(hold, lane), lane.changes)
                 self._breaker.note_handled()
         except (StoreUnavailable, VersionConflict):
             raise
@@ -451,6 +456,15 @@ class Lanes:
         if len(self._taken) > TAKEN_KEPT:
             del self._taken[next(iter(self._taken))]
         return True
+
+    def _album(self, hold: Hold, lane: Lane) -> list[Task]:
+        conversation = hold.conversation
+        return album_of(lane.tasks, lambda name: conversation is not None and conversation.remembers(name))
+
+    def _whole(self, hold: Hold, lane: Lane) -> Event:
+        """Return the first task's event, with what belongs to it; the others' turns are then found to be taken."""
+        album = self._album(hold, lane)
+        return gathered(album) if len(album) > 1 else album[0].event
 
     def _note_wait(self, task: Task) -> None:
         waited = self._clock.now() - task.row.received_at

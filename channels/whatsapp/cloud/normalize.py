@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from channels.inbound import DeliveryKey, Inbound
+from channels.inbound import NAMELESS_ALBUM, DeliveryKey, Inbound
 from channels.payload import load_object
 from channels.whatsapp.cloud.content import attachments_of, text_of
 from channels.whatsapp.cloud.failures import OUTSIDE_WINDOW, UNREACHABLE
@@ -48,6 +48,8 @@ STATUSES: Mapping[str, Literal["sent", "delivered", "read", "failed"]] = {
 """`played`: a voice message was listened to."""
 CALL_PERMISSION = "call_permission_reply"
 """About voice calls, which we do not make."""
+SENT_SEVERAL_AT_ONCE = frozenset({"image", "video", "document"})
+"""Types of which a person may pick several: WhatsApp sends a message for each, and names no album."""
 ENVELOPE = ("id", "timestamp", "from", "from_user_id", "to", "to_user_id", "group_id")
 """What a message needs to be kept when the rest of it cannot be read."""
 
@@ -238,6 +240,7 @@ class _Reading:
             message_id=message.id,
             text=text_of(message),
             attachments=attachments_of(message),
+            album=NAMELESS_ALBUM if message.type in SENT_SEVERAL_AT_ONCE else None,
             in_reply_to=message.context.id,
             addressed=self._addressed(),
             automatic=self._automatic(),

@@ -67,6 +67,21 @@ def test_what_needs_nothing_is_ignored_with_its_reason_and_changes_nothing(
     assert turn.trace.rung == "silent"
 
 
+def test_an_album_is_remembered_by_every_name_and_a_late_part_is_not_answered_again() -> None:
+    """T19: there is no end mark, so a part may come after the quiet moment."""
+    talk = Talk()
+    lid = Attachment(reference="f", kind="image")
+    companions = ({"id": "e2", "attachments": 1},)
+    first = talk.take(message(talk, text="", attachments=(lid, lid), album="a1", companions=companions))
+    assert [reply.template for reply in first.replies] == ["attachment_not_understood"]
+    assert talk.conversation.remembers("e2")
+    late = talk.take(message(talk, text="", attachments=(lid,), album="a1"))
+    assert (late.replies, late.trace.rung, late.ignored) == ((), "silent", None), "it stands in the transcript"
+    assert talk.take(message(talk, text="", attachments=(lid,), album="a2")).replies
+    nameless = [talk.take(message(talk, text="", attachments=(lid,), album="")) for _ in range(2)]
+    assert all(turn.replies for turn in nameless)
+
+
 def test_a_thread_in_which_we_take_part_is_answered() -> None:
     talk = Talk()
     talk.say("hello")

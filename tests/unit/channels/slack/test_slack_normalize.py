@@ -506,3 +506,12 @@ def test_no_value_anywhere_makes_it_crash(name: str, field: str, value: Any):
         return
     for one in found:
         assert EVENT_ADAPTER.validate_json(one.model_dump_json()) == one
+
+
+def test_several_files_of_one_message_are_one_event_already():
+    """S9: `file_share` is a user message with `files[]`."""
+    files = [{"id": f"F{number}", "mimetype": "image/png"} for number in range(3)]
+    (found,) = normalize(event("file_share.json", files=files))
+    assert isinstance(found, MessageReceived)
+    assert [file.reference for file in found.attachments] == ["F0", "F1", "F2"]
+    assert found.album is None

@@ -396,3 +396,11 @@ def test_anonymous_and_unchanged_reactions_give_nothing() -> None:
     del anonymous["message_reaction"]["user"]
     same["message_reaction"]["new_reaction"] = same["message_reaction"]["old_reaction"]
     assert events(anonymous) == () == events(same)
+
+
+def test_the_messages_of_an_album_say_so_t19() -> None:
+    """T19: one `media_group_id`, each its own update, the caption usually on the first only."""
+    photo = [{"file_id": "small"}, {"file_id": "large"}]
+    found = the_message(message(text=None, photo=photo, media_group_id="137", caption="my lid"))
+    assert (found.album, found.text, found.attachments[0].reference) == ("137", "my lid", "large")
+    assert the_message(message(text=None, photo=photo)).album is None

@@ -182,3 +182,11 @@ def test_a_group_is_not_answered() -> None:
 def test_more_than_a_thousand_things_in_one_body_are_malformed() -> None:
     with pytest.raises(MalformedPayload):
         events(body(change(*(message(f"wamid.{n}") for n in range(1001)))))
+
+
+def test_what_a_person_may_pick_several_of_may_be_one_of_several() -> None:
+    picture = one(type="image", text=None, image={"id": "1", "mime_type": "image/jpeg"})
+    voice = one(type="audio", text=None, audio={"id": "1", "mime_type": "audio/ogg", "voice": True})
+    assert isinstance(picture, MessageReceived)
+    assert isinstance(voice, MessageReceived)
+    assert (picture.album, voice.album) == ("", None)

@@ -288,3 +288,9 @@ def test_a_damaged_form_never_does_more_than_be_malformed(path: Any, data: st.Da
 def test_an_unreadable_payload_is_named_by_its_hash():
     assert name(b"&" * 5000).startswith("whatsapp:main:sha256:")
     assert name(b"{}") != name(b"[]")
+
+
+@pytest.mark.parametrize(("case", "album"), [("image", ""), ("document", ""), ("audio", None), ("text", None)])
+def test_what_a_person_may_pick_several_of_may_be_one_of_several(case: str, album: str | None):
+    """W10: one medium a message."""
+    assert message(case).album == album

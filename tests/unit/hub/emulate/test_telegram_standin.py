@@ -252,3 +252,16 @@ async def test_another_token_is_refused() -> None:
         with pytest.raises(AccountRefused):
             await client.call("getMe", {})
         await client.close()
+
+
+async def test_photos_sent_as_one_are_updates_of_one_album_t19() -> None:
+    """T19, T21: each its own update and file, the caption on the first."""
+    async with running() as platforms:
+        client = client_of(platforms)
+        person_of(platforms).send_photos(b"one", b"two", caption="my lid")
+        first, second = [update["message"] for update in await client.get_updates(None, KINDS)]
+        assert first["media_group_id"] == second["media_group_id"]
+        assert (first["caption"], "caption" in second) == ("my lid", False)
+        found = await client.call("getFile", {"file_id": second["photo"][-1]["file_id"]})
+        assert found["file_size"] == 3
+        await client.close()
