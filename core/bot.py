@@ -16,7 +16,7 @@ from core.dialogue.desk import Desk
 from core.dialogue.draft import Draft, Saying
 from core.dialogue.engine import Results, ask, ended, may_ask, start, walk
 from core.dialogue.flows import Collect, Flow, HandoffReason
-from core.dialogue.hearing import Heard, hear, why_ignored
+from core.dialogue.hearing import NO_WORDS, TOO_LATE, TROUBLES, Heard, hear, why_ignored
 from core.dialogue.intents import Intent
 from core.events import (
     ConversationMoved,
@@ -46,9 +46,8 @@ HANDOFF_NOTICES: dict[HandoffReason, str] = {
 }
 OTHER_HANDOFF_NOTICE = "handoff_taken_over"
 ENGINE_TEMPLATES = frozenset(
-    {"article", "clarify", "cancelled", "back_with_bot", "choice_expired", "empty_message", "voice_not_understood"}
-    | {"opted_out", "introduction"}
-    | {"attachment_not_understood", OTHER_HANDOFF_NOTICE, *FALLBACKS, *HANDOFF_NOTICES.values()}
+    {"article", "clarify", "cancelled", "back_with_bot", TOO_LATE, NO_WORDS, *TROUBLES.values()}
+    | {"opted_out", "introduction", OTHER_HANDOFF_NOTICE, *FALLBACKS, *HANDOFF_NOTICES.values()}
 )
 """Every template that is named by code rather than by content."""
 OPTED_OUT = "opted_out"

@@ -33,6 +33,10 @@ class Sender(Model):
     """`none`: the id is only claimed, as the From of a mail is."""
 
 
+AttachmentKind = Literal["file", "image", "audio", "voice", "video", "sticker", "location", "contact", "other"]
+"""What somebody sent beside words; `other` is what we cannot show, by the platform's name for it."""
+
+
 class Attachment(Model):
     """A file somebody sent: a reference and what the platform claims about it. Never fetched here, never trusted."""
 
@@ -41,7 +45,7 @@ class Attachment(Model):
     media_type: str | None = None
     name: str | None = None
     size_bytes: int | None = None
-    kind: Literal["file", "image", "audio", "voice", "video", "sticker", "location", "contact", "other"] = "file"
+    kind: AttachmentKind = "file"
     details: dict[str, Json] = {}
     """What the kind needs: latitude and longitude of a location, the name of a contact."""
 

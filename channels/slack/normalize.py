@@ -343,7 +343,7 @@ def _interactive(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ..
         case "block_actions":
             return _pressed(delivery, read(BlockActions, payload))
         case "view_submission":
-            return _filled_in(delivery, read(Submission, payload))
+            return _filled_in(delivery, payload)
         case "shortcut":
             shortcut = read(Shortcut, payload)
             return (_command(delivery, shortcut.user, shortcut.callback_id),)
@@ -373,11 +373,12 @@ def _command(delivery: Delivery, user: Person, name: str) -> CommandGiven:
     return CommandGiven(**base, name=name.lower())
 
 
-def _filled_in(delivery: Delivery, submission: Submission) -> tuple[Event, ...]:
+def _filled_in(delivery: Delivery, payload: dict[str, Any]) -> tuple[Event, ...]:
     """Read a form. It belongs to the person's direct messages, wherever it was opened."""
-    name = submission.view.callback_id or ""
+    name = text_at(payload, "view", "callback_id") or ""
     if not name.startswith(FORM):
         return ()
+    submission = read(Submission, payload)
     user = submission.user
     base = _base(delivery, Place(user.id), user.id, None, user.username or user.name)
     return (FormSubmitted(**base, form=name.removeprefix(FORM), fields=values_of(submission.view)),)

@@ -1,8 +1,8 @@
 """Telegram updates -> events. Source: core.telegram.org/bots/api#update, version 10.1.
 
-What we do not handle (polls, boosts, channel posts, business and guest messages, inline queries, payments, notices of
-a chat) gives `()`. A group that became a supergroup has a new id and so a new conversation, which goes on with the old
-one's (T10).
+What we do not handle (votes in polls, boosts, channel posts, business and guest messages, inline queries, payments,
+notices of a chat) gives `()`. A group that became a supergroup has a new id and so a new conversation, which goes on
+with the old one's (T10).
 """
 
 import hashlib

@@ -108,7 +108,9 @@ class Contact(Payload):
 
 
 class Message(Payload):
-    """A message, or the notice of something that happened in the chat."""
+    """A message, or the notice of something that happened in the chat. What else it has is kept by its name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     message_id: Id
     date: Seconds
@@ -136,16 +138,17 @@ class Message(Payload):
     location: Location | None = None
     venue: Venue | None = None
     contact: Contact | None = None
-    dice: Any = None
-    game: Any = None
-    story: Any = None
-    checklist: Any = None
     new_chat_members: tuple[User, ...] = ()
     left_chat_member: User | None = None
     migrate_to_chat_id: Id | None = None
     """In the group that becomes a supergroup (T10)."""
     migrate_from_chat_id: Id | None = None
     """In the supergroup that was a group."""
+
+    @property
+    def other_fields(self) -> frozenset[str]:
+        """Return the names of what we do not read."""
+        return frozenset(self.model_extra or ())
 
     @property
     def words(self) -> str:

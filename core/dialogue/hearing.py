@@ -9,6 +9,7 @@ from core.conversation import Conversation
 from core.dialogue.choices import came_late, is_label, picked_by_text, picked_by_token
 from core.dialogue.desk import Desk
 from core.events import (
+    AttachmentKind,
     ChoiceMade,
     CommandGiven,
     ConversationMoved,
@@ -31,6 +32,19 @@ OPENING_COMMAND = "start"
 """Opening a conversation says the same as this command."""
 TOO_LATE = "choice_expired"
 """The template that answers a choice that expired, was used, or is no longer ours to offer."""
+NO_WORDS = "empty_message"
+TROUBLES: Mapping[AttachmentKind, str] = {
+    "voice": "voice_not_understood",
+    "audio": "voice_not_understood",
+    "file": "attachment_not_understood",
+    "image": "attachment_not_understood",
+    "video": "attachment_not_understood",
+    "location": "location_not_understood",
+    "contact": "contact_not_understood",
+    "sticker": "sticker_not_understood",
+    "other": "kind_not_understood",
+}
+"""The template that answers a message without words, by what it holds; of several kinds the first of these."""
 LOST_COMMAND = "help"
 """What a command means that nobody knows and that carries no words."""
 
@@ -169,6 +183,5 @@ def _words_of(conversation: Conversation, event: MessageReceived) -> str:
 
 def _trouble_of(event: MessageReceived) -> str:
     """Name the answer to a message without words (row 5: a voice note gets a defined answer)."""
-    if any(attachment.kind in ("voice", "audio") for attachment in event.attachments):
-        return "voice_not_understood"
-    return "attachment_not_understood" if event.attachments else "empty_message"
+    kinds = {attachment.kind for attachment in event.attachments}
+    return next((TROUBLES[kind] for kind in TROUBLES if kind in kinds), NO_WORDS)

@@ -39,6 +39,7 @@ EVENT_OF: Mapping[str, set[str]] = {
     "member_joined_channel": {"membership"},
     "member_left_channel": {"membership"},
     "app_home_opened": {"opened"},
+    "shortcut": {"command"},
     "block_actions": {"choice"},
     "slash_command": {"command"},
 }

@@ -40,7 +40,7 @@ HEARD = {
     "my_chat_member": (),  # its standing stays the same
     "message.migrate_to_chat_id": ("moved",),
     "message.migrate_from_chat_id": ("moved",),
-    "message.poll": (),
+    "message.poll": ("message",),
     "poll": (),
     "poll_answer": (),
     "channel_post": (),

@@ -138,9 +138,9 @@ def test_a_contact_that_is_no_user_has_no_id() -> None:
 
 @pytest.mark.parametrize(
     "quiet",
-    [{"pinned_message": {}}, {"poll": {"id": "1"}}, {"group_chat_created": True}],
+    [{"pinned_message": {}}, {"group_chat_created": True}],
 )
-def test_notices_and_polls_give_nothing_t10(quiet: dict[str, Any]) -> None:
+def test_notices_give_nothing_t10(quiet: dict[str, Any]) -> None:
     assert events(message(text=None, **quiet)) == ()
 
 
