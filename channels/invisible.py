@@ -23,7 +23,7 @@ MAX_JOINERS = 2
 MAX_MARKS = 30
 """Combining marks on one letter; Unicode Standard Annex 15, section 13, stream-safe text."""
 TOO_MANY = re.compile(f"([{JOINERS}]{{{MAX_JOINERS}}})[{JOINERS}]+|([{MARKS}]{{{MAX_MARKS}}})[{MARKS}]+")
-TEXTS = ("text", "full_text", "subject", "label", "arguments")
+TEXTS = ("text", "full_text", "quoted", "subject", "label", "arguments")
 """Fields of events that hold what somebody wrote."""
 
 

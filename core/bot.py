@@ -388,7 +388,7 @@ class Bot:
         """Turn the draft into the new state, the replies, and the reasons for both."""
         handoff = None
         if draft.handoff is not None:
-            handoff = self._hand_over(conversation, heard, draft, draft.handoff)
+            handoff = self._hand_over(conversation, event, heard, draft, draft.handoff)
             conversation, draft = to_queue(conversation), self._notice(draft, draft.handoff)
             conversation = conversation.model_copy(update={"handoff": handoff})
         replies = self._replies(conversation, event, draft)
@@ -402,12 +402,15 @@ class Bot:
             trace=self._trace(event, heard, draft),
         )
 
-    def _hand_over(self, conversation: Conversation, heard: Heard, draft: Draft, reason: HandoffReason) -> Handoff:
+    def _hand_over(
+        self, conversation: Conversation, event: Event, heard: Heard, draft: Draft, reason: HandoffReason
+    ) -> Handoff:
         matter = self._labels((draft.session.last_intent or "",), draft.session)
         said = conversation.last_said
+        quoted = event.quoted if isinstance(event, MessageReceived) else None
         return Handoff(
             reason=reason,
-            summary=summarize(matter[0] if matter else None, heard.text),
+            summary=summarize(matter[0] if matter else None, heard.text, quoted),
             collected=draft.session.slots,
             matter=matter[0] if matter else None,
             message_id=said.message_id if said is not None else None,

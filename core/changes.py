@@ -99,5 +99,13 @@ def _reworded(event: MessageReceived, text: str) -> MessageReceived:
 
 def _taken_back(event: MessageReceived) -> MessageReceived:
     """Return a message that says nothing any more: the fact stays, the content goes."""
-    gone = {"text": "", "full_text": None, "subject": None, "attachments": (), "versions": (), "is_deleted": True}
+    gone = {
+        "text": "",
+        "full_text": None,
+        "quoted": None,
+        "subject": None,
+        "attachments": (),
+        "versions": (),
+        "is_deleted": True,
+    }
     return event.model_copy(update=gone)

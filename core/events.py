@@ -113,6 +113,10 @@ class MessageReceived(EventBase):
     """The other messages of the album, in order; their files stand at the end of `attachments`."""
     in_reply_to: str | None = None
     """The platform id of the message that is quoted or replied to."""
+    is_quote: bool = False
+    """`in_reply_to` was picked out by the person, and is not only where the message stands."""
+    quoted: str | None = None
+    """What the picked message says; None until the hub has looked, where the platform gives its id alone."""
     addressed: Addressing = "direct"
     automatic: Automatic | None = None
     failed_delivery: FailedDelivery | None = None

@@ -101,6 +101,10 @@ class TranscriptRow(Model):
     """What that said until then."""
     raw_ref: str | None = None
     """The inbox row that a line of a person came from."""
+    in_reply_to: str | None = None
+    """The platform's id of what a message replies to."""
+    quoted: str | None = None
+    """What that says, where the person picked it out."""
     late: bool = False
     """What was written after it had its turn before it."""
     versions: tuple[Version, ...] = ()
@@ -122,6 +126,8 @@ class TranscriptRow(Model):
         if self.kind == "edited":
             is_gone = change.kind == "deleted" and change.about == self.about
             return self._without_words(change.seq) if is_gone else self
+        if change.kind == "deleted" and change.about == self.in_reply_to:
+            return self.model_copy(update={"quoted": None})
         if self.kind != "message" or change.about != self.provider_id or change.seq <= self.changed_seq:
             return self
         if change.kind == "deleted":
@@ -132,7 +138,8 @@ class TranscriptRow(Model):
 
     def _without_words(self, seq: int) -> "TranscriptRow":
         trace = self.trace and self.trace.model_copy(update={"entities": {}})
-        gone: dict[str, object] = {"text": "", "body": {}, "versions": (), "before": None, "files": (), "trace": trace}
+        empty = {"text": "", "quoted": None, "body": {}, "versions": (), "before": None, "files": ()}
+        gone: dict[str, object] = {**empty, "trace": trace}
         return self.model_copy(update={**gone, "changed_seq": seq})
 
 

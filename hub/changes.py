@@ -80,6 +80,13 @@ class Changes:
         new = opinions(after) - opinions(line.reactions)
         return list(new.elements()) if line.direction == "out" else []
 
+    async def quoting(self, hold: Hold, event: MessageReceived) -> MessageReceived:
+        """Return a message with the words that it quotes; platforms may give nothing but the id of them."""
+        if not event.is_quote or event.quoted is not None or event.in_reply_to is None:
+            return event
+        line = await self._line(hold, event.in_reply_to)
+        return event.model_copy(update={"quoted": line.text}) if line is not None and line.text else event
+
     async def _line(self, hold: Hold, message_id: str) -> TranscriptRow | None:
         """Return the line of a message, also where the transcript does not have it yet."""
         await self.records.drain()

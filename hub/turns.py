@@ -154,6 +154,8 @@ class Turns:
             event = found
         if isinstance(event, ConversationMoved):
             conversation = await self._move(conversation, event)
+        if isinstance(event, MessageReceived):
+            event = await self.changes.quoting(hold, event)
         conversation, event = met(conversation, event, behind, self.clock.now())
         return in_order(heard_from(conversation, event), event, row.order)
 
@@ -456,7 +458,8 @@ def _of_message(event: Event) -> dict[str, Any]:
             edited_at = event.received_at if versions else None
             deleted_at = event.received_at if event.is_deleted else None
             told = {"versions": versions, "edited_at": edited_at, "deleted_at": deleted_at, "late": event.is_late}
-            return {"provider_id": event.message_id, **told}
+            quote = {"in_reply_to": event.in_reply_to, "quoted": event.quoted}
+            return {"provider_id": event.message_id, **told, **quote}
         case MessageEdited() | MessageDeleted():
             kind: LineKind = event.kind
             return {"kind": kind, "about": event.message_id, "before": event.was if kind == "edited" else None}

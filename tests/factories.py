@@ -132,6 +132,9 @@ class FakeChannel:
             album=message.get("album"),
             automatic=message.get("automatic"),
             failed_delivery=message.get("failed_delivery"),
+            in_reply_to=message.get("quotes"),
+            is_quote="quotes" in message,
+            quoted=message.get("quoted"),
         )
 
     def _base(self, message: dict[str, Any], at: datetime) -> dict[str, Any]:

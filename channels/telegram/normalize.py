@@ -173,6 +173,8 @@ class _Translation:
                 attachments=attachments,
                 album=message.media_group_id,
                 in_reply_to=_in_reply_to(message),
+                is_quote=_in_reply_to(message) is not None,
+                quoted=_quoted(message),
                 addressed=self._addressed(message),
                 automatic=automatic,
             ),
@@ -363,6 +365,14 @@ def _in_reply_to(message: Message) -> str | None:
     if quoted is None or quoted.forum_topic_created is not None:
         return None
     return str(quoted.message_id)
+
+
+def _quoted(message: Message) -> str | None:
+    """Return what is replied to: the part that was marked, else all of it."""
+    if message.reply_to_message is None or _in_reply_to(message) is None:
+        return None
+    whole = message.reply_to_message.text or message.reply_to_message.caption
+    return message.quote.text if message.quote is not None and message.quote.text else whole
 
 
 def _label(query: CallbackQuery) -> str | None:

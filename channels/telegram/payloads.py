@@ -57,6 +57,14 @@ class Quoted(Payload):
     message_id: Id
     sender: User | None = Field(default=None, alias="from")
     forum_topic_created: Any = None
+    text: str | None = None
+    caption: str | None = None
+
+
+class TextQuote(Payload):
+    """The part of a message that a person marked before replying to it."""
+
+    text: str = ""
 
 
 class Button(Payload):
@@ -121,6 +129,7 @@ class Message(Payload):
     is_topic_message: bool = False
     edit_date: Seconds | None = None
     reply_to_message: Quoted | None = None
+    quote: TextQuote | None = None
     reply_markup: Keyboard | None = None
     media_group_id: str | None = None
     text: str | None = None

@@ -178,6 +178,7 @@ def _message(message: InboundMessage, fields: dict[str, str], inbound: Inbound, 
         attachments=_attachments(message, fields),
         album=NAMELESS_ALBUM if message.message_type in SENT_SEVERAL_AT_ONCE else None,
         in_reply_to=message.original_replied_message_sid,
+        is_quote=message.original_replied_message_sid is not None,
         automatic="self" if bare(message.from_) == bare(number) else None,
         answered_by_platform=_wish(message) == ("help", True),
     )

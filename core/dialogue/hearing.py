@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from core.conversation import Conversation
@@ -151,7 +151,7 @@ def _hear_message(
     text = event.text if names_one else _words_of(conversation, event)
     if not text.strip():
         return Heard(Understanding(text=""), trouble=_trouble_of(event))
-    heard = _understood(text, desk, understander)
+    heard = _with_quote(_understood(text, desk, understander), conversation, event, desk, understander)
     if heard.understanding.entities and not names_one:
         return heard
     words = desk.choice_words_in(conversation.session.language)
@@ -160,6 +160,19 @@ def _hear_message(
     if came_late(offers, text, now, words):
         return Heard(Understanding(text=text), trouble=TOO_LATE)
     return heard
+
+
+def _with_quote(
+    heard: Heard, conversation: Conversation, event: MessageReceived, desk: Desk, understander: Understander
+) -> Heard:
+    """Add what the quoted message says of the slots, where the person's own words say nothing of them.
+
+    Not while the bot waits for an answer: its question may hold an example, and is what people quote then.
+    """
+    if not event.quoted or conversation.session.position is not None:
+        return heard
+    quoted = desk.slots_in(understander.understand(event.quoted))
+    return replace(heard, slots={**quoted, **heard.slots})
 
 
 def _picked(choice: Choice, understanding: Understanding, desk: Desk) -> Heard:

@@ -476,7 +476,7 @@ def _again(row: TranscriptRow, known: _Line | None) -> TranscriptRow:
         return row
     if not known.row.changed_seq:
         return row.model_copy(update={"reactions": known.row.reactions})
-    kept = ("text", "body", "trace", "before", *CHANGED_LATER)
+    kept = ("text", "quoted", "body", "trace", "before", *CHANGED_LATER)
     return row.model_copy(update={name: getattr(known.row, name) for name in kept})
 
 

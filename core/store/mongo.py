@@ -730,6 +730,10 @@ def _line_again(row: TranscriptRow) -> list[UpdateOne]:
     ]
 
 
+WORDS_OF_A_LINE = ("versions", "files", "quoted", "trace.entities")
+"""What a deletion takes from a line, beside its text and body."""
+
+
 def _changed(row: TranscriptRow) -> list[UpdateOne | UpdateMany]:
     """Return what a line that tells of a change does to others: `TranscriptRow.after`, as updates."""
     said = {"conversation_id": row.conversation_id, "provider_id": row.about, "direction": "in"}
@@ -740,9 +744,11 @@ def _changed(row: TranscriptRow) -> list[UpdateOne | UpdateMany]:
         return [UpdateOne(said | earlier, {"$set": edited, "$push": {"versions": version}})]
     gone = {"text": "", "body": {}, "changed_seq": row.seq}
     deleted = gone | {"deleted_at": row.at}
+    quotes = {"conversation_id": row.conversation_id, "in_reply_to": row.about}
     edits = {"conversation_id": row.conversation_id, "about": row.about, "kind": "edited"}
     return [
-        UpdateOne(said | earlier, {"$set": deleted, "$unset": {"versions": "", "files": "", "trace.entities": ""}}),
+        UpdateOne(said | earlier, {"$set": deleted, "$unset": dict.fromkeys(WORDS_OF_A_LINE, "")}),
+        UpdateMany(quotes, {"$unset": {"quoted": ""}}),
         UpdateMany(edits, {"$set": gone, "$unset": {"before": "", "trace.entities": ""}}),
     ]
 

@@ -242,6 +242,7 @@ class _Reading:
             attachments=attachments_of(message),
             album=NAMELESS_ALBUM if message.type in SENT_SEVERAL_AT_ONCE else None,
             in_reply_to=message.context.id,
+            is_quote=message.context.id is not None,
             addressed=self._addressed(),
             automatic=self._automatic(),
         )

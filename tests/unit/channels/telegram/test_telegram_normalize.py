@@ -266,6 +266,20 @@ def test_only_what_telegram_marks_at_the_start_is_a_command_t17(parts: dict[str,
     assert the_message(message(**parts)).text == parts["text"]
 
 
+@pytest.mark.parametrize(
+    ("parts", "quoted"),
+    [
+        ({"reply_to_message": {"message_id": 7, "text": "A-1001 is under way"}}, "A-1001 is under way"),
+        ({"reply_to_message": {"message_id": 7, "text": "a long text"}, "quote": {"text": "long"}}, "long"),
+        ({"reply_to_message": {"message_id": 7, "caption": "a picture"}}, "a picture"),
+        ({"reply_to_message": {"message_id": 7, "forum_topic_created": {}, "text": "no"}}, None),
+    ],
+)
+def test_a_reply_tells_what_it_quotes(parts: dict[str, Any], quoted: str | None) -> None:
+    found = the_message(message(text="when?", **parts))
+    assert (found.quoted, found.is_quote) == (quoted, quoted is not None)
+
+
 # Edits, buttons, standings, reactions
 
 
