@@ -30,7 +30,7 @@ from core.events import (
     Sender,
     names_of,
 )
-from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, conversation_id
+from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId, OutId, account_key, conversation_id
 from core.outbox import UnknownSends
 from core.ports import Responder, Words
 from core.replies import ApiCall, Receipt, Reply
@@ -337,7 +337,8 @@ def build_bench(
     responder = responder or FakeResponder()
     metrics, names, records = Metrics(), LogNames(b"key"), Records(store)
     holds = Holds(store, worker, clock, metrics)
-    channels: dict[str, Channel] = {ACCOUNT: channel}
+    account = account_key(channel.name, channel.account)
+    channels: dict[str, Channel] = {account: channel}
     pauses: list[float] = []
     actions: dict[str, Any] = {}
 
@@ -356,7 +357,7 @@ def build_bench(
         metrics=metrics,
         names=names,
         channels=channels,
-        desks={ACCOUNT: DESK},
+        desks={account: DESK},
         responders={DESK.name: responder},
         actions=actions,
         templates=EchoTemplates(),
