@@ -138,7 +138,12 @@ class TranscriptRow(Model):
 
     def _without_words(self, seq: int) -> "TranscriptRow":
         trace = self.trace and self.trace.model_copy(update={"entities": {}})
-        empty = {"text": "", "quoted": None, "body": {}, "versions": (), "before": None, "files": ()}
+        empty: dict[str, object] = dict.fromkeys(("quoted", "before")) | {
+            "text": "",
+            "body": {},
+            "versions": (),
+            "files": (),
+        }
         gone: dict[str, object] = {**empty, "trace": trace}
         return self.model_copy(update={**gone, "changed_seq": seq})
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from core.model import Model
 from hub.emulate.faults import Fault, Platform
-from hub.emulate.people import MAX_WORDS, TALKING, People, Talking
+from hub.emulate.people import MAX_WORDS, TALKING, Deed, People, Talking
 from hub.emulate.platforms import Platforms
 from hub.emulate.presets import Preset, all_presets
 
@@ -56,6 +56,15 @@ class Pressing(Model):
     platform: Talking
     message: str
     value: str
+
+
+class Doing(Model):
+    """Somebody edits, deletes, reacts or blocks."""
+
+    platform: Talking
+    deed: Deed
+    message: str = ""
+    text: str = Field(default="", max_length=MAX_WORDS)
 
 
 class Beginning(Model):
@@ -115,6 +124,7 @@ class Page:
                 web.get("/api/state", self._state),
                 web.post("/api/say", self._say),
                 web.post("/api/press", self._press),
+                web.post("/api/do", self._do),
                 web.post("/api/person", self._replace),
                 web.get("/control/faults", self._faults),
                 web.post("/control/faults", self._add_fault),
@@ -183,6 +193,14 @@ class Page:
         asked = await _read(request, Pressing)
         try:
             self._people.press(asked.platform, asked.message, asked.value)
+        except LookupError as error:
+            return web.json_response({"error": str(error)}, status=404)
+        return web.json_response({}, status=202)
+
+    async def _do(self, request: web.Request) -> web.Response:
+        asked = await _read(request, Doing)
+        try:
+            self._people.do(asked.platform, asked.deed, asked.message, asked.text)
         except LookupError as error:
             return web.json_response({"error": str(error)}, status=404)
         return web.json_response({}, status=202)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
-from hub.emulate import cloud, mail, slack, slack_views, telegram, twilio
+from hub.emulate import cloud, mail, slack, slack_changes, slack_views, telegram, telegram_changes, twilio
 from hub.emulate.ledger import Sent
 from hub.emulate.platforms import Platforms
 from hub.emulate.telegram import MAX_TEXT_UTF16_UNITS
@@ -15,14 +15,17 @@ from hub.emulate.world import World
 
 Talking = Literal["slack", "telegram", "whatsapp", "email"]
 TALKING: tuple[Talking, ...] = get_args(Talking)
+Deed = Literal["edit", "delete", "react", "block", "unblock"]
 MAX_WORDS = MAX_TEXT_UTF16_UNITS
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Something that a person wrote or pressed."""
+    """Something that a person wrote, pressed or did."""
 
     text: str
+    id: str
+    """The platform's; empty for what is no message."""
     at: float
     """Monotonic seconds."""
     delivery: Delivery
@@ -34,6 +37,8 @@ class Person(Protocol):
     name: str
     place: str
     """Their conversation, as the ledger names it."""
+    last_id: str
+    """The platform's id of what they wrote last."""
 
     def say(self, text: str) -> Delivery:
         """Write a message."""
@@ -46,14 +51,34 @@ class SlackPerson:
     def __init__(self, world: World, standin: slack.SlackStandin, url: str, number: int) -> None:
         self.name = f"U0P{number}"
         self.place = slack.direct_channel(self.name)
+        self.last_id = ""
+        self._written: dict[str, bytes] = {}
         self._world, self._standin, self._url = world, standin, url
 
     def say(self, text: str) -> Delivery:
         """Write a message."""
-        ts = self._standin.next_ts()
-        event_id = f"Ev{uuid.uuid4().hex[:12].upper()}"
-        body = slack.message_event(event_id, self.place, self.name, ts, text)
+        self.last_id = ts = self._standin.next_ts()
+        body = slack.message_event(_event_id(), self.place, self.name, ts, text)
+        self._written[ts] = body
         self._standin.write(body)
+        return self._bring("events", body, slack.JSON)
+
+    def edit(self, message_id: str, text: str) -> Delivery:
+        """Change a message."""
+        body = slack_changes.edited(self._written[message_id], _event_id(), text, self._standin.next_ts())
+        self._standin.rewrite(message_id, text)
+        return self._bring("events", body, slack.JSON)
+
+    def delete(self, message_id: str) -> Delivery:
+        """Take a message back."""
+        body = slack_changes.deleted(self._written[message_id], _event_id(), self._standin.next_ts())
+        self._standin.rewrite(message_id, None)
+        return self._bring("events", body, slack.JSON)
+
+    def react(self, message_id: str, name: str) -> Delivery:
+        """Put a reaction under any message of the conversation."""
+        said = next(iter(self._written.values()))
+        body = slack_changes.reacted(said, _event_id(), message_id, name, self._standin.next_ts())
         return self._bring("events", body, slack.JSON)
 
     def press(self, sent: Sent, value: str) -> Delivery:
@@ -102,12 +127,45 @@ class TelegramPerson:
         self.place = str(number)
         self._world, self._standin, self._chat = world, standin, number
         self._ids = ids
+        self.last_id = ""
+        self._written: dict[str, dict[str, Any]] = {}
 
     def say(self, text: str) -> Delivery:
         """Write a message."""
         update_id = next(self._ids)
-        now_s = int(self._world.clock.now().timestamp())
-        update = telegram.text_update(update_id, self._chat, update_id, text, now_s)
+        update = telegram.text_update(update_id, self._chat, update_id, text, self._now_s)
+        self.last_id = str(update_id)
+        self._written[self.last_id] = update
+        return self._standin.updates.add(update, self._chat)
+
+    @property
+    def _now_s(self) -> int:
+        return int(self._world.clock.now().timestamp())
+
+    def edit(self, message_id: str, text: str) -> Delivery:
+        """Change a message."""
+        update = telegram_changes.edited(self._written[message_id], next(self._ids), text, self._now_s)
+        return self._standin.updates.add(update, self._chat)
+
+    def react(self, message_id: str, name: str) -> Delivery:
+        """Put a reaction under any message of the conversation."""
+        said = next(iter(self._written.values()))
+        update = telegram_changes.reacted(said, next(self._ids), int(message_id), name, self._now_s)
+        return self._standin.updates.add(update, self._chat)
+
+    def block(self) -> Delivery:
+        """Block the bot: it is told, and its messages are refused."""
+        self._standin.blocked_by.add(self.place)
+        return self._stand(is_blocked=True)
+
+    def unblock(self) -> Delivery:
+        """Let the bot back."""
+        self._standin.blocked_by.discard(self.place)
+        return self._stand(is_blocked=False)
+
+    def _stand(self, *, is_blocked: bool) -> Delivery:
+        said = next(iter(self._written.values()))
+        update = telegram_changes.standing(said, telegram.BOT, next(self._ids), self._now_s, is_blocked=is_blocked)
         return self._standin.updates.add(update, self._chat)
 
     def send_photos(self, *photos: bytes, caption: str = "") -> list[Delivery]:
@@ -134,11 +192,13 @@ class TwilioPerson:
     def __init__(self, world: World, standin: twilio.TwilioStandin, url: str, number: int) -> None:
         self.place = f"whatsapp:+49151{number % 10**8:08}"
         self.name = self.place.removeprefix("whatsapp:")
+        self.last_id = ""
         self._world, self._standin, self._url = world, standin, url
 
     def say(self, text: str) -> Delivery:
         """Write a message."""
-        return self._bring(twilio.text_form(f"SM{uuid.uuid4().hex}", self.place, text))
+        self.last_id = f"SM{uuid.uuid4().hex}"
+        return self._bring(twilio.text_form(self.last_id, self.place, text))
 
     def press(self, sent: Sent, value: str) -> Delivery:
         """Press a button, or pick from a list."""
@@ -151,6 +211,16 @@ class TwilioPerson:
         self._world.spawn(self._standin.bring(self._url, form, delivery))
         return delivery
 
+    def block(self) -> Delivery:
+        """Block the number: nobody is told, and its messages are refused."""
+        self._standin.blocked_by.add(self.place)
+        return _untold()
+
+    def unblock(self) -> Delivery:
+        """Let the number back."""
+        self._standin.blocked_by.discard(self.place)
+        return _untold()
+
 
 class CloudPerson:
     """Writes to the number at Meta's Cloud API, presses buttons and picks from lists."""
@@ -158,12 +228,15 @@ class CloudPerson:
     def __init__(self, world: World, standin: cloud.CloudStandin, url: str, number: int) -> None:
         self.place = f"49151{number % 10**8:08}"
         self.name = f"+{self.place}"
+        self.last_id = ""
         self._world, self._standin, self._url = world, standin, url
         standin.callback_url = url  # what becomes of sends is told there too
 
     def say(self, text: str) -> Delivery:
         """Write a message."""
-        return self._bring(self._standin.written(self.place, text))
+        value = self._standin.written(self.place, text)
+        self.last_id = str(value["messages"][0]["id"])
+        return self._bring(value)
 
     def press(self, sent: Sent, value: str) -> Delivery:
         """Press a button, or pick from a list."""
@@ -186,12 +259,14 @@ class MailPerson:
         self.name = self.place = f"person{number}@customer.example"
         self._world, self._sender = world, sender
         self._written: list[str] = []
+        self.last_id = ""
 
     def say(self, text: str) -> Delivery:
         """Write a mail."""
         message_id = f"<{uuid.uuid4().hex}@customer.example>"
         raw = mail.mail_from(self.place, message_id, text, self._world.clock.now(), self._thread())
         self._written.append(message_id)
+        self.last_id = message_id
         delivery = Delivery()
         self._world.spawn(self._sender.bring(self.place, raw, delivery))
         return delivery
@@ -199,6 +274,17 @@ class MailPerson:
     def _thread(self) -> tuple[str, ...]:
         answers = [sent.provider_id for sent in self._world.ledger if sent.place == self.place]
         return (*self._written[:1], *answers[-1:])
+
+
+def _event_id() -> str:
+    return f"Ev{uuid.uuid4().hex[:12].upper()}"
+
+
+def _untold() -> Delivery:
+    """Return the delivery of something that the platform keeps to itself."""
+    delivery = Delivery()
+    delivery.note("the platform tells nobody", is_taken=True)
+    return delivery
 
 
 @dataclass
@@ -247,7 +333,32 @@ class People:
     def say(self, platform: Talking, text: str) -> Delivery:
         """Let the person write."""
         talk = self._talks[platform]
-        return self._note(talk, text, talk.person.say(text))
+        delivery = talk.person.say(text)
+        return self._note(talk, text, delivery, talk.person.last_id)
+
+    def do(self, platform: Talking, deed: Deed, message_id: str = "", text: str = "") -> Delivery:
+        """Let the person do something to a message, or to the conversation.
+
+        Args:
+            platform: where.
+            deed: what.
+            message_id: which message; none for a block.
+            text: the new words, or the reaction.
+
+        Raises:
+            LookupError: this platform tells no such thing, or there is no such message.
+        """
+        talk = self._talks[platform]
+        act = getattr(talk.person, deed, None)
+        if act is None or not talk.said:
+            raise LookupError(f"nobody can {deed} there yet")
+        told = {"edit": (message_id, text), "delete": (message_id,), "react": (message_id, text)}.get(deed, ())
+        if deed == "react" and message_id not in self._known(platform):
+            raise LookupError("no such message")
+        return self._note(talk, f"({deed} {text})".replace(" )", ")"), act(*told))
+
+    def _known(self, platform: Talking) -> set[str]:
+        return {said.id for said in self._talks[platform].said} | {sent.provider_id for sent in self._answers(platform)}
 
     def press(self, platform: Talking, provider_id: str, value: str) -> Delivery:
         """Let the person press a button.
@@ -267,8 +378,8 @@ class People:
             raise LookupError("no such button")
         return self._note(talk, button.label, talk.person.press(sent, value))
 
-    def _note(self, talk: Talk, text: str, delivery: Delivery) -> Delivery:
-        talk.said.append(Said(text, self._platforms.world.clock.monotonic(), delivery))
+    def _note(self, talk: Talk, text: str, delivery: Delivery, message_id: str = "") -> Delivery:
+        talk.said.append(Said(text, message_id, self._platforms.world.clock.monotonic(), delivery))
         return delivery
 
     def _answers(self, platform: Talking) -> Sequence[Sent]:
@@ -287,7 +398,7 @@ class People:
 def _said(said: Said) -> dict[str, Any]:
     delivery = said.delivery
     state = {"progress": delivery.progress, "tries": delivery.tries, "last": delivery.last}
-    return {"from": "person", "text": said.text, **state}
+    return {"from": "person", "id": said.id, "text": said.text, **state}
 
 
 def _sent(sent: Sent) -> dict[str, Any]:

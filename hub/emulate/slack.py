@@ -168,6 +168,11 @@ class SlackStandin:
         event = json.loads(body)["event"]
         self._posted.append({name: event[name] for name in event if name not in NOT_IN_HISTORY})
 
+    def rewrite(self, ts: str, text: str | None) -> None:
+        """Change a person's message in the history; None takes it out."""
+        kept = (entry if entry["ts"] != ts else entry | {"text": text} for entry in self._posted)
+        self._posted = [entry for entry in kept if entry["ts"] != ts or text is not None]
+
     def next_ts(self) -> str:
         """Return a `ts`: seconds of now, and a counter that keeps two of one second apart and in order."""
         return f"{int(self.world.clock.now().timestamp())}.{next(self._counter):06d}"

@@ -42,6 +42,10 @@ class TelegramStandin:
     files: Files = field(default_factory=Files)
     typing: list[str] = field(default_factory=list)
     """Chats that were shown a typing sign, in order."""
+    blocked_by: set[str] = field(default_factory=set)
+    """Chats whose person has blocked the bot: sends are refused with 403 (T9)."""
+    moved: dict[str, int] = field(default_factory=dict)
+    """Groups that became supergroups, and their new ids: sends are refused with 400, which tells the id (T10)."""
     _sent: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1000))
 
@@ -126,6 +130,12 @@ class TelegramStandin:
         return web.Response(body=file.data)
 
     async def _send(self, request: web.Request, method: str, fields: dict[str, Any]) -> web.Response:
+        chat = str(fields["chat_id"])
+        if chat in self.blocked_by:
+            return _refusal(403, REFUSALS["403"])
+        if chat in self.moved:
+            moved = {"migrate_to_chat_id": self.moved[chat]}
+            return _refusal(400, "Bad Request: group chat was upgraded to a supergroup chat", moved)
         try:
             text = _words(method, fields)
         except CannotParse as error:
@@ -136,14 +146,14 @@ class TelegramStandin:
             return _refusal(400, "Bad Request: message is too long")
         pace = self.world.pace
         await pace.before_taking("telegram", is_gone(request))
-        message = self._keep(str(fields["chat_id"]), text, _parsed(fields.get("reply_markup")))
+        message = self._keep(chat, text, _parsed(fields.get("reply_markup")))
         request[DID] = str(message["message_id"])
         await pace.before_answering("telegram", is_gone(request))
         return _ok(message)
 
     def _keep(self, chat: str, text: str, markup: dict[str, Any] | None) -> dict[str, Any]:
         number = next(self._ids)
-        where = {"id": int(chat), "type": "private"}
+        where = {"id": int(chat), "type": "private" if int(chat) > 0 else "supergroup"}
         now = int(self.world.clock.now().timestamp())
         message: dict[str, Any] = {"message_id": number, "date": now, "from": BOT, "chat": where, "text": text}
         if markup:
@@ -179,8 +189,9 @@ def _ok(result: Any) -> web.Response:
     return web.json_response({"ok": True, "result": result})
 
 
-def _refusal(status: int, description: str) -> web.Response:
-    return web.json_response({"ok": False, "error_code": status, "description": description}, status=status)
+def _refusal(status: int, description: str, parameters: dict[str, Any] | None = None) -> web.Response:
+    answer: dict[str, Any] = {"ok": False, "error_code": status, "description": description}
+    return web.json_response(answer | ({"parameters": parameters} if parameters else {}), status=status)
 
 
 def text_update(update_id: int, chat: int, message_id: int, text: str, now_s: int) -> dict[str, Any]:

@@ -57,6 +57,8 @@ class TwilioStandin:
     """Who may be written to, and what is approved by its ContentSid."""
     typing: list[str] = field(default_factory=list)
     """Messages below which a typing sign was shown, in order."""
+    blocked_by: set[str] = field(default_factory=set)
+    """People who have blocked the number or opted out: sends are refused (W27)."""
     _messages: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -130,6 +132,8 @@ class TwilioStandin:
         words = self._words(form)
         if isinstance(words, web.Response):
             return words
+        if form["To"] in self.blocked_by:
+            return _refusal(400, 21610, "Attempt to send to unsubscribed recipient")
         pace = self.world.pace
         await pace.before_taking("whatsapp", is_gone(request))
         fault = request.get(FAULT)

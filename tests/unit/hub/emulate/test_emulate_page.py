@@ -220,3 +220,15 @@ async def test_a_page_of_another_site_can_neither_post_nor_ask_by_a_name_of_its_
     assert (await page.post("/api/say", data='{"platform":"slack","text":"x"}')).status == 415
     assert (await page.get("/", headers={"Host": "evil.example:8090"})).status == 403
     assert (await page.get("/", headers={"Host": "localhost:8090"})).status == 200
+
+
+async def test_a_person_edits_a_message_by_the_page(page: Client, platforms: Platforms, hub: NotingHub) -> None:
+    await page.post("/api/say", json={"platform": "slack", "text": "hello"})
+    await until_quiet(platforms)
+    (said,) = (await state(page))["talks"]["slack"]["messages"]
+    deed = {"platform": "slack", "deed": "edit", "message": said["id"], "text": "good evening"}
+    assert (await page.post("/api/do", json=deed)).status == 202
+    assert (await page.post("/api/do", json=deed | {"message": "1.2"})).status == 404
+    assert (await page.post("/api/do", json=deed | {"deed": "shout"})).status == 422
+    await until_quiet(platforms)
+    assert b"message_changed" in hub.brought[-1].body
