@@ -138,14 +138,8 @@ class TranscriptRow(Model):
 
     def _without_words(self, seq: int) -> "TranscriptRow":
         trace = self.trace and self.trace.model_copy(update={"entities": {}})
-        empty: dict[str, object] = dict.fromkeys(("quoted", "before")) | {
-            "text": "",
-            "body": {},
-            "versions": (),
-            "files": (),
-        }
-        gone: dict[str, object] = {**empty, "trace": trace}
-        return self.model_copy(update={**gone, "changed_seq": seq})
+        none: dict[str, object] = {"text": "", "quoted": None, "before": None, "body": {}, "versions": (), "files": ()}
+        return self.model_copy(update={**none, "trace": trace, "changed_seq": seq})
 
 
 @dataclass(frozen=True, slots=True)

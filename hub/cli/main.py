@@ -20,6 +20,7 @@ from hub.cli import (
     serve,
     spool,
     templates,
+    transcript,
     undelivered,
 )
 
@@ -37,6 +38,7 @@ app.command()(doctor.doctor)
 app.command()(schema.schema)
 app.command()(emulate.emulate)
 app.command()(notify.notify)
+app.command()(transcript.transcript)
 app.command()(undelivered.undelivered)
 app.add_typer(channel.app, name="channel")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -57,6 +57,23 @@ def on_store(work: Callable[[MongoStore], Awaitable[object]]) -> object:
     return asyncio.run(do())
 
 
+async def one_conversation(store: MongoStore) -> None:
+    ((_, fence, rev, *_),) = [
+        (lease.id, lease.fence, lease.rev) for lease in await store.acquire([C1], "w1", lease_s=1.0)
+    ]
+    await store.save([Save(conversation(), (), fence, rev, None)])
+    await store.record([line("e1", direction="in", text="[bold]where is A-1001?")])
+
+
+def test_a_conversation_is_shown_as_an_agent_reads_it() -> None:
+    on_store(one_conversation)
+    shown = run("transcript", C1)
+    assert shown.exit_code == 0, shown.output
+    assert "customer: [bold]where is A-1001?" in shown.output
+    unknown = run("transcript", "web:site:nobody")
+    assert isinstance(unknown.exception, ConfigError)
+
+
 async def two_dead_and_one_unreadable(store: MongoStore) -> None:
     now = datetime.now(UTC)
     await store.insert_inbox([row("dead-1", body=b"what the customer wrote"), row("dead-2"), row("odd-1", body=b"[[[")])

@@ -157,3 +157,31 @@ async def test_meta_may_carry_whatsapp_and_slack_may_be_installed(tmp_path: Path
             press = {"platform": platform, "message": offered["id"], "value": button["value"]}
             await desk.call("POST", "api/press", press)
             assert len(await desk.answered(platform, 2)) == 2
+
+
+@pytest.mark.parametrize("platform", ["slack", "telegram"])
+async def test_a_person_corrects_an_order_number_and_gets_one_more_answer(desk: Desk, platform: str) -> None:
+    """S10, T20: the correction is a turn; taking the words back afterwards, or a thumb, is none."""
+    await desk.call("POST", "api/person", {"platform": platform})
+    await desk.say(platform, "where is my order A-1001? I am ann@example.com")
+    await desk.answered(platform, 1)
+    said = (await desk.call("GET", "api/state"))["talks"][platform]["messages"][0]["id"]
+    edit = {"platform": platform, "deed": "edit", "message": said}
+    await desk.call("POST", "api/do", edit | {"text": "where is my order B-2002? I am ann@example.com"})
+    answers = await desk.answered(platform, 2)
+    assert "B-2002" in answers[1]["text"]
+    thumb = {"platform": platform, "deed": "react", "message": answers[1]["id"]}
+    await desk.call("POST", "api/do", thumb | {"text": "+1" if platform == "slack" else "\U0001f44d"})
+    await desk.say(platform, "thank you")
+    assert len(await desk.answered(platform, 3)) == 3
+
+
+async def test_somebody_who_blocks_the_bot_and_comes_back_is_answered(desk: Desk) -> None:
+    """T9: what they write after that is answered, and nothing before."""
+    await desk.call("POST", "api/person", {"platform": "telegram"})
+    await desk.say("telegram", "help")
+    await desk.answered("telegram", 1)
+    for deed in ("block", "unblock"):
+        await desk.call("POST", "api/do", {"platform": "telegram", "deed": deed})
+    await desk.say("telegram", "thank you")
+    assert len(await desk.answered("telegram", 2)) == 2
