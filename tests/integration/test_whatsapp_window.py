@@ -4,6 +4,7 @@ W20; 131047 at the Cloud API. The running hub, the command line and the stand-in
 """
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -20,8 +21,9 @@ import pytest
 
 from core.ids import ConversationId
 from core.storage import TranscriptRow, Trouble
+from hub.emulate.ledger import Sent
 from hub.emulate.platforms import Platforms
-from hub.emulate.twilio import text_form
+from hub.emulate.twilio import press_form, text_form
 from hub.emulate.webhook import Delivery
 from hub.emulate.world import World
 from tests.integration.running import at_rest, store_of, until
@@ -125,7 +127,7 @@ async def at_rest_but_waiting(hub: Hub) -> None:
 
 
 @asynccontextmanager
-async def desk_at(provider: Provider, folder: Path) -> AsyncIterator[Desk]:
+async def desk_at(provider: Provider, folder: Path, **more: str) -> AsyncIterator[Desk]:
     content = folder / "content"
     shutil.copytree(PROJECT / "config" / "content", content)
     (content / "whatsapp_templates.yaml").write_text(APPROVED)
@@ -137,6 +139,7 @@ async def desk_at(provider: Provider, folder: Path) -> AsyncIterator[Desk]:
             "FRONTDESK_CONTENT": str(content),
             "FRONTDESK_PUBLIC_URL": hub.url,
             "FRONTDESK_LIMITS": "{pace_factor: 1000}",
+            **more,
         }
         platforms.cloud.callback_url = f"{hub.url}/whatsapp/main"
         await asyncio.to_thread(hub.start)
@@ -193,3 +196,26 @@ async def test_what_a_platform_refuses_later_goes_as_a_template_once(provider: P
         await at_rest(desk.hub)
         assert desk.shown() == [greeting, TEMPLATE_SAYS]
         assert await desk.troubled("undelivered") == []
+
+
+async def test_at_twilio_a_menu_has_buttons_where_there_is_a_content_and_a_press_is_understood(tmp_path: Path) -> None:
+    """W22."""
+    sids = {count: f"HX{count:032x}" for count in range(1, 11)}
+    contents = {"FRONTDESK_WHATSAPP_MAIN_CHOICE_CONTENTS": json.dumps(sids)}
+    async with desk_at("twilio", tmp_path, **contents) as desk:
+        for count, sid in sids.items():
+            desk.platforms.twilio.window.register(sid, count)
+        await desk.write("help")
+        await desk.until_shown(1)
+        menu = await until(lambda: shown_menu(desk), lambda sent: sent is not None)
+        assert menu is not None
+        refunds = next(button for button in menu.buttons if button.label == "Refunds")
+        before = len(desk.shown())
+        form = press_form(f"SM{uuid.uuid4().hex}", f"whatsapp:+{NUMBER}", refunds, len(menu.buttons))
+        desk.platforms.twilio.write(form)
+        await desk.platforms.twilio.bring(f"{desk.hub.url}/whatsapp/main", form, Delivery())
+        assert "refund" in (await desk.until_shown(before + 1))[-1].lower()
+
+
+async def shown_menu(desk: Desk) -> Sent | None:
+    return next((sent for sent in desk.platforms.ledger if sent.buttons), None)
