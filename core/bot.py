@@ -414,6 +414,7 @@ class Bot:
             collected=draft.session.slots,
             matter=matter[0] if matter else None,
             message_id=said.message_id if said is not None else None,
+            verified_by=event.sender.verified_by,
         )
 
     def _notice(self, draft: Draft, reason: HandoffReason) -> Draft:
@@ -454,6 +455,7 @@ class Bot:
             actions=dict(draft.actions),
             article=draft.article,
             handoff=draft.handoff,
+            verified_by=event.sender.verified_by,
             content_version=self.desk.content_version,
         )
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from core.events import Address, Event, names_of
+from core.events import Address, Event, VerifiedBy, names_of
 from core.ids import AccountName, ChannelName, ConversationId, DeskName, EventId
 from core.model import AwareDatetime, Json, Model
 from core.replies import Choice, Reply
@@ -65,6 +65,8 @@ class Handoff(Model):
     """What it is about, as the summary names it."""
     message_id: str | None = None
     """The message whose words are in the summary."""
+    verified_by: VerifiedBy | None = None
+    """How far its sender is proven; None where it was not kept."""
 
 
 class Unreachable(Model):
@@ -192,6 +194,8 @@ class Trace(Model):
     article: str | None = None
     handoff: str | None = None
     """The reason, when the turn handed off."""
+    verified_by: VerifiedBy | None = None
+    """How far the sender is proven; None where it was not kept."""
     content_version: str = ""
     latency_ms: float = 0.0
     """From the claim of the event to its commit, measured by the hub."""

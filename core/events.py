@@ -24,13 +24,17 @@ Addressing = Literal["direct", "thread", "ambient"]
 `ambient`: people talking to each other."""
 
 
+VerifiedBy = Literal["platform", "signed_token", "domain", "none", "refuted"]
+"""`domain`: the domain of a mail's From vouches for it (DMARC). `none`: the id is only claimed, as From is by itself.
+`refuted`: that was checked and does not hold."""
+
+
 class Sender(Model):
     """Who wrote: the platform's id, and how far that id is proven."""
 
     id: str
     display_name: str | None = None
-    verified_by: Literal["platform", "signed_token", "none"] = "platform"
-    """`none`: the id is only claimed, as the From of a mail is."""
+    verified_by: VerifiedBy = "platform"
 
 
 AttachmentKind = Literal["file", "image", "audio", "voice", "video", "sticker", "location", "contact", "other"]

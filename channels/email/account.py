@@ -39,6 +39,9 @@ class AccountSettings(BaseModel):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_tls: Tls = "starttls"
+    authserv_id: str | None = None
+    """The name by which the mail server in front of us begins its Authentication-Results headers (RFC 8601); that
+    server has to remove the name from what comes in. Without it none of these headers is believed."""
     smtp_in_port: int | None = Field(default=None, ge=0, le=65535)
     """Where our own listener waits for the mail server in front of us; 0 picks a free port."""
     smtp_in_host: str = "127.0.0.1"

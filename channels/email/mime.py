@@ -206,6 +206,13 @@ def raw_header(mail: Part, name: str) -> str:
     return next((_from_8bit(value) for key, value in mail.raw_items() if key.strip().lower() == wanted), "")
 
 
+def all_of(mail: Part, name: str) -> tuple[str, ...]:
+    """Return every value of a header, the topmost first, each on one line, encoded words as they were written."""
+    wanted = name.lower()
+    found = (value for key, value in mail.raw_items() if key.strip().lower() == wanted)
+    return tuple(clean_line(_from_8bit(value)) for value in found)
+
+
 def decode_words(value: str) -> str:
     """Decode RFC 2047 words; what cannot be decoded stays as it was written.
 

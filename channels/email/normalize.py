@@ -11,6 +11,7 @@ from channels.email.identity import name_mail
 from channels.email.payloads import Mail
 from channels.email.reading import read_mail
 from channels.email.threads import is_endless, out_id_in, references_for, root16_of, thread_of
+from channels.email.trust import trust_in
 from core.errors import MalformedPayload
 from core.events import Address, Event, FailedDelivery, MessageReceived, Sender
 from core.ids import AccountName, ChannelName, EventId, conversation_id
@@ -57,13 +58,14 @@ def _event(
     mail: Mail, verdict: Verdict, key: str, received_at: datetime, account: AccountName, settings: AccountSettings
 ) -> MessageReceived:
     sender = mail.sender.address.lower() if mail.sender else UNKNOWN_SENDER
+    trust = trust_in(mail.from_domain, mail.authentication_results, settings.authserv_id, ())
     root16 = root16_of(mail.message_id or key, mail.in_reply_to, mail.references, settings.domain)
     return MessageReceived(
         id=EventId(key),
         channel=CHANNEL,
         account=account,
         conversation_id=conversation_id(CHANNEL, account, thread_of(sender, root16)),
-        sender=Sender(id=sender, display_name=mail.sender.name if mail.sender else None, verified_by="none"),
+        sender=Sender(id=sender, display_name=mail.sender.name if mail.sender else None, verified_by=trust),
         sent_at=_sent_at(mail.date, received_at),
         received_at=received_at,
         locale=mail.language,

@@ -33,6 +33,10 @@ class Mail(Model):
     part_types: tuple[str, ...] = ()
     """Content types of all parts, the mail itself first."""
     sender: Person | None = None
+    from_domain: str | None = None
+    """In lower case, of the one address in the one From header; None where another reader may see another sender."""
+    authentication_results: tuple[str, ...] = ()
+    """Every Authentication-Results header, the newest first (RFC 8601)."""
     subject: str = ""
     message_id: str | None = None
     """With its angle brackets; None where it is missing or unusable."""

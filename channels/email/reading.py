@@ -6,10 +6,21 @@ from email.utils import getaddresses, parsedate_to_datetime
 
 from channels.email.account import PLAIN_ADDRESS
 from channels.email.bodies import read_attachments, read_body
-from channels.email.mime import PARSER_ERRORS, Part, clean_line, decode_words, headers_of, parse, raw_header, walk
+from channels.email.mime import (
+    PARSER_ERRORS,
+    Part,
+    all_of,
+    clean_line,
+    decode_words,
+    headers_of,
+    parse,
+    raw_header,
+    walk,
+)
 from channels.email.payloads import Mail, Person
 from channels.email.reports import read_report
 from channels.email.threads import ids_in, own_id
+from channels.email.trust import MAX_RESULTS_HEADERS
 
 MAX_SUBJECT_CHARS = 500
 MAX_ADDRESS_HEADER_CHARS = 2000
@@ -31,6 +42,8 @@ def read_mail(raw: bytes) -> Mail:
         report_type=_report_type(mail),
         part_types=tuple(part.get_content_type() for part, _ in walk(mail)),
         sender=_sender(mail),
+        from_domain=_from_domain(mail),
+        authentication_results=all_of(mail, "Authentication-Results")[:MAX_RESULTS_HEADERS],
         subject=headers.get("subject", "")[:MAX_SUBJECT_CHARS],
         message_id=own_id(headers.get("message-id", "")),
         in_reply_to=ids_in(headers.get("in-reply-to", "")),
@@ -56,6 +69,21 @@ def _sender(mail: Part) -> Person | None:
     """Return who the mail says it is from; Sender and Return-Path stand in for a From that cannot be read."""
     found = (_person(raw_header(mail, name)) for name in ("From", "Sender", "Return-Path"))
     return next((person for person in found if person), None)
+
+
+def _from_domain(mail: Part) -> str | None:
+    """Return the domain of From, if every reader sees the same one: one header, one address, nothing else in it."""
+    headers = all_of(mail, "From")
+    if len(headers) != 1 or len(headers[0]) > MAX_ADDRESS_HEADER_CHARS or headers[0].count("@") < 1:
+        return None
+    try:
+        pairs = getaddresses(headers)
+    except PARSER_ERRORS:
+        return None
+    address = clean_line(pairs[0][1])
+    sender = _sender(mail)
+    is_plain = len(pairs) == 1 and sender is not None and sender.address == address
+    return address.rpartition("@")[2].lower() if is_plain and PLAIN_ADDRESS.fullmatch(address) else None
 
 
 def _person(header: str) -> Person | None:

@@ -1,7 +1,7 @@
 """Whether a mail is for us. Mail carries no signature that a mailbox could insist on.
 
-Whoever knows the address may write, and From is only a claim: events say `verified_by: none`, and a thread belongs to
-one sender and one unguessable root id (`threads`). What is checked is the envelope (E5): our listener is no open relay.
+Whoever knows the address may write; From is a claim, and `trust` says how far it is proven. A thread belongs to one
+sender and one unguessable root id (`threads`). What is checked is the envelope (E5): our listener is no open relay.
 """
 
 from collections.abc import Set

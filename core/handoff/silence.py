@@ -19,7 +19,8 @@ def left_to_people(conversation: Conversation, event: Event, text: str) -> Turn:
     )
     if conversation.owner != "bot":
         return Turn(conversation=met, trace=Trace(event_id=event.id, rung="silent"))
-    handoff = Handoff(reason="answer_limit", summary=summarize(None, text), collected=conversation.session.slots)
-    trace = Trace(event_id=event.id, rung="handoff", handoff=handoff.reason)
+    proof, slots = event.sender.verified_by, conversation.session.slots
+    handoff = Handoff(reason="answer_limit", summary=summarize(None, text), collected=slots, verified_by=proof)
+    trace = Trace(event_id=event.id, rung="handoff", handoff=handoff.reason, verified_by=proof)
     given = to_queue(met).model_copy(update={"handoff": handoff})
     return Turn(conversation=given, handoff=handoff, trace=trace)

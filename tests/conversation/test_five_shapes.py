@@ -213,7 +213,7 @@ class Chat:
     def decisions(self) -> list[dict[str, Any]]:
         """What was decided, without what must differ: the event's name and the time it took."""
         return [
-            turn.trace.model_dump(exclude={"event_id", "latency_ms"})
+            turn.trace.model_dump(exclude={"event_id", "latency_ms", "verified_by"})
             | {
                 "replies": [reply.model_dump(include={"template", "kind"}) for reply in turn.replies],
                 "choices": [choice.label for reply in turn.replies for choice in reply.choices],
