@@ -16,6 +16,12 @@ MARKER = re.compile(r"^[> \t]*(?:##-.*-##|-+ ?reply above this line ?-+)[ \t]*$"
 Its edges are not `\\s`, which matches line ends too: a mail of blank lines would cost their number squared (F078)."""
 SIGNATURE = re.compile(r"^-- ?$", re.MULTILINE)  # RFC 3676 section 4.3
 ATTRIBUTION = re.compile(r"(?=.*(?:\S@\S|\d[:.]\d\d|\b\d{4}\b)).{5,250}:")
+RULE = re.compile(r"[ \t*]*(?:_{5,}|-{20,})[ \t*]*")
+"""A line that clients draw between an answer and the header of what it answers."""
+DEVICE = re.compile(r"Sent from my(?: [\w-]+){1,4}")
+"""Written by a telephone; a sentence that begins so has a comma or a full stop, or goes on for longer."""
+LIST_FOOTER = re.compile(r"^_{30,}\n[^\n]{1,80} mailing list\n[^\n]{1,120}(?:\nhttps?://\S{1,200})?\s*\Z", re.MULTILINE)
+"""What mailing list software writes below every mail (GNU Mailman's default)."""
 FOOTER = re.compile(r"^(?:-- ?|_{5,}|-{20,})$")
 
 MAX_SEARCHED_CHARS = 16_000  # the header expressions are super-linear: bounded by length, line length and blank lines
@@ -28,7 +34,8 @@ def cut_reply(text: str) -> str:
     >>> cut_reply("Yes.\n\nOn Tue, 1 Mar 2022, Jo <jo@example.com> wrote:\n> Really?")
     'Yes.'
     """
-    kept = _without_signature(_without_trailing_quote(_above_header(_above_marker(text))))
+    answer = _without_trailing_quote(_above_header(_above_marker(LIST_FOOTER.sub("", text))))
+    kept = _without_device(_without_signature(answer))
     return kept.strip() or text.strip()
 
 
@@ -43,7 +50,12 @@ def _above_header(text: str) -> str:
     at = _header_line(lines)
     if at is None or not "".join(lines[:at]).strip() or _is_interleaved(lines[at:]):
         return text
-    return "\n".join(lines[:at])
+    return _without_rule("\n".join(lines[:at]))
+
+
+def _without_rule(answer: str) -> str:
+    above, _, last = answer.rstrip().rpartition("\n")
+    return above if above.strip() and RULE.fullmatch(last) else answer
 
 
 def _header_line(lines: list[str]) -> int | None:
@@ -110,3 +122,13 @@ def without_attribution(text: str) -> str:
 def _without_signature(text: str) -> str:
     found = SIGNATURE.search(text)
     return text[: found.start()] if found and text[: found.start()].strip() else text
+
+
+def _without_device(text: str) -> str:
+    r"""Drop a last line in which a telephone speaks for itself, if something stands above it.
+
+    >>> _without_device("Yes.\n\nSent from my iPhone"), _without_device("Yes.\nSent from my desk, as ever.")
+    ('Yes.\n', 'Yes.\nSent from my desk, as ever.')
+    """
+    above, _, last = text.rstrip().rpartition("\n")
+    return above if above.strip() and DEVICE.fullmatch(last.strip()) else text

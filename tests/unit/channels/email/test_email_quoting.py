@@ -49,3 +49,28 @@ def test_a_footer_below_the_quote_is_no_answer_in_between() -> None:
 
 def test_indented_lines_of_an_answer_keep_their_form() -> None:
     assert cut_reply(f"code:\n    x = 1\n\n\n\n    y = 2\n\n{HISTORY}") == "code:\n    x = 1\n\n\n\n    y = 2"
+
+
+def test_what_a_program_wrote_below_an_answer_goes_with_the_history() -> None:
+    footer = "_" * 47 + "\nriak-users mailing list\nriak-users@lists.example\nhttp://lists.example/info\n"
+    assert cut_reply(f"Hi folks\n\n-Jo\n\n{footer}") == "Hi folks\n\n-Jo"
+    assert (
+        cut_reply("Yes\n\n ------------------------------\n\n*From:* Jo [mailto:jo@x.example]\n*Sent:* Friday") == "Yes"
+    )
+    assert cut_reply("Yes\n\nSent from my Verizon Wireless BlackBerry\n") == "Yes"
+
+
+def test_what_only_looks_like_it_stays() -> None:
+    kept = (
+        "Sent from my iPhone",
+        "Yes\n__________",
+        "Yes\nSent from my desk, as ever.",
+        "__________\nJo mailing list\nx",
+    )
+    assert [cut_reply(text) for text in kept] == list(kept)
+
+
+def test_a_cut_of_blank_lines_and_rules_is_quick() -> None:
+    """F078: each expression is bounded by the line, not by the mail."""
+    for line in ("_" * 40 + "\n", "\n", "Sent from my x\n", "_" * 40 + "\nx mailing list\n"):
+        assert cut_reply(line * 4000) is not None
