@@ -42,6 +42,8 @@ class AccountSettings(BaseModel):
     authserv_id: str | None = None
     """The name by which the mail server in front of us begins its Authentication-Results headers (RFC 8601); that
     server has to remove the name from what comes in. Without it none of these headers is believed."""
+    check_dkim: bool = True
+    """Whether signatures are checked here, which asks name servers for keys; only where `authserv_id` is not set."""
     smtp_in_port: int | None = Field(default=None, ge=0, le=65535)
     """Where our own listener waits for the mail server in front of us; 0 picks a free port."""
     smtp_in_host: str = "127.0.0.1"
@@ -68,6 +70,11 @@ class AccountSettings(BaseModel):
     def own_addresses(self) -> frozenset[str]:
         """Every address of this mailbox, in lower case."""
         return frozenset(address.lower() for address in (self.address, *self.aliases))
+
+    @property
+    def checks_dkim(self) -> bool:
+        """Whether we check signatures ourselves: nobody in front of us does it."""
+        return self.check_dkim and self.authserv_id is None
 
     @property
     def domain(self) -> str:

@@ -15,6 +15,7 @@ from channels.email.client import SmtpClient
 from channels.email.identity import name_mail
 from channels.email.imap import ImapListener
 from channels.email.media import part_of
+from channels.email.signatures import checking
 from channels.email.smtp_in import SmtpListener
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
@@ -39,10 +40,11 @@ class EmailChannel:
         self._clock = resources.clock
         self._client = SmtpClient(settings, resources.clock)
         self.listeners: list[ImapListener | SmtpListener] = []
+        accept = checking(resources.accept) if settings.checks_dkim else resources.accept
         if settings.imap_host is not None:
-            self.listeners.append(ImapListener(account, settings, resources.accept, resources.clock))
+            self.listeners.append(ImapListener(account, settings, accept, resources.clock))
         if settings.smtp_in_port is not None:
-            self.listeners.append(SmtpListener(account, settings, resources.accept, resources.clock))
+            self.listeners.append(SmtpListener(account, settings, accept, resources.clock))
 
     def identify(self, inbound: Inbound) -> DeliveryKey:
         """Name a mail by its content (E6)."""

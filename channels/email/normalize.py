@@ -11,7 +11,7 @@ from channels.email.identity import name_mail
 from channels.email.payloads import Mail
 from channels.email.reading import read_mail
 from channels.email.threads import is_endless, out_id_in, references_for, root16_of, thread_of
-from channels.email.trust import trust_in
+from channels.email.trust import Trust, trust_in
 from core.errors import MalformedPayload
 from core.events import Address, Event, FailedDelivery, MessageReceived, Sender
 from core.ids import AccountName, ChannelName, EventId, conversation_id
@@ -22,6 +22,8 @@ ENVELOPE_FROM = "x-envelope-from"
 ENVELOPE_TO = "x-envelope-to"
 TRUNCATED = "x-truncated-bytes"
 """Names in an inbound's headers for what the way in knew about a mail. The last is its real size where it was cut."""
+DKIM_SIGNERS = "x-dkim-signers"
+"""Domains whose signatures were good when the mail came in, separated by spaces; only where we check them ourselves."""
 IMAP_UID = "x-imap-uid"
 
 UNKNOWN_SENDER = "unknown"
@@ -49,16 +51,23 @@ def normalize(
     mail = read_mail(raw)
     verdict = classify(mail, headers.get(ENVELOPE_FROM), settings.own_addresses, settings.domain)
     try:
-        return (_event(mail, verdict, name_mail(account, raw), received_at, account, settings),)
+        signers = headers.get(DKIM_SIGNERS, "").split()
+        trust = trust_in(mail.from_domain, mail.authentication_results, settings.authserv_id, signers)
+        return (_event(mail, verdict, trust, name_mail(account, raw), received_at, account, settings),)
     except ValidationError as error:
         raise MalformedPayload(f"not usable as an event: {error.error_count()} fields") from error
 
 
 def _event(
-    mail: Mail, verdict: Verdict, key: str, received_at: datetime, account: AccountName, settings: AccountSettings
+    mail: Mail,
+    verdict: Verdict,
+    trust: Trust,
+    key: str,
+    received_at: datetime,
+    account: AccountName,
+    settings: AccountSettings,
 ) -> MessageReceived:
     sender = mail.sender.address.lower() if mail.sender else UNKNOWN_SENDER
-    trust = trust_in(mail.from_domain, mail.authentication_results, settings.authserv_id, ())
     root16 = root16_of(mail.message_id or key, mail.in_reply_to, mail.references, settings.domain)
     return MessageReceived(
         id=EventId(key),
