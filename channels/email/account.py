@@ -6,6 +6,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from channels.email.tokens import MAX_LOCAL_CHARS
+
+MIN_KEY_CHARS = 16
+
 SWITCH_ON = (
     "Give the mailbox's address, smtp_host with smtp_user and smtp_password for answers, and one way in: imap_host "
     "with imap_user and imap_password (often an app password), or smtp_in_port behind your own mail server."
@@ -39,6 +43,9 @@ class AccountSettings(BaseModel):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_tls: Tls = "starttls"
+    reply_key: SecretStr | None = None
+    """Signs the address that answers go to (`help+t.…@`) and the envelope's id; only where the mail server delivers
+    `name+anything` to `name`. Whoever changes it makes older answers be found by their headers alone."""
     authserv_id: str | None = None
     """The name by which the mail server in front of us begins its Authentication-Results headers (RFC 8601); that
     server has to remove the name from what comes in. Without it none of these headers is believed."""
@@ -62,6 +69,10 @@ class AccountSettings(BaseModel):
             raise ValueError("imap_host needs imap_user and imap_password")
         if self.smtp_user and self.smtp_password is None:
             raise ValueError("smtp_user needs smtp_password")
+        if self.reply_key is not None and len(self.reply_key.get_secret_value()) < MIN_KEY_CHARS:
+            raise ValueError(f"reply_key is shorter than {MIN_KEY_CHARS} characters")
+        if self.reply_key is not None and len(self.address.rpartition("@")[0]) > MAX_LOCAL_CHARS:
+            raise ValueError(f"reply_key needs an address with at most {MAX_LOCAL_CHARS} characters before the @")
         _refuse_plain_text("imap", self.imap_host, self.imap_tls)
         _refuse_plain_text("smtp", self.smtp_host, self.smtp_tls)
         return self
@@ -70,6 +81,11 @@ class AccountSettings(BaseModel):
     def own_addresses(self) -> frozenset[str]:
         """Every address of this mailbox, in lower case."""
         return frozenset(address.lower() for address in (self.address, *self.aliases))
+
+    @property
+    def signing_key(self) -> bytes | None:
+        """What tokens are signed with; None where there are none."""
+        return self.reply_key.get_secret_value().encode() if self.reply_key is not None else None
 
     @property
     def checks_dkim(self) -> bool:

@@ -12,6 +12,7 @@ import aiosmtplib
 from channels.email.account import AccountSettings
 from channels.email.compose import compose, needs_utf8
 from channels.email.failures import Stage, failure_from
+from channels.email.tokens import envelope_id
 from core.clock import Clock
 from core.errors import AccountRefused, DeliveryError, PermanentFailure
 from core.ids import OutId
@@ -42,9 +43,11 @@ class SmtpClient:
         Raises:
             DeliveryError: by `failures`; lost after DATA is `UnknownOutcome`.
         """
-        message_id, content = compose(call.params, out_id, self._settings.domain, self._clock.now())
+        settings, key = self._settings, self._settings.signing_key
+        message_id, content = compose(call.params, out_id, settings.domain, self._clock.now(), key)
+        envelope = envelope_id(out_id, key) if key is not None else None
         async with self._slots:
-            answer = await _Delivery(self._settings, self._deadline_s).run(str(call.params["to"]), content)
+            answer = await _Delivery(settings, self._deadline_s).run(str(call.params["to"]), content, envelope)
         return Receipt(provider_id=message_id, details={"answer": answer})
 
     async def try_login(self) -> str:
@@ -74,9 +77,9 @@ class _Delivery:
             timeout=deadline_s,
         )
 
-    async def run(self, recipient: str, content: bytes) -> str:
-        """Deliver one mail; return what the server said to it."""
-        return await self._within_deadline(self._deliver(recipient, content))
+    async def run(self, recipient: str, content: bytes, envelope: str | None) -> str:
+        """Deliver one mail, named by `envelope` where the server can keep that; return what the server said to it."""
+        return await self._within_deadline(self._deliver(recipient, content, envelope))
 
     async def greet(self) -> str:
         """Come as far as being logged in."""
@@ -104,10 +107,12 @@ class _Delivery:
             await self._smtp.login(settings.smtp_user, settings.smtp_password.get_secret_value())
         return f"{settings.smtp_host}:{settings.smtp_port}"
 
-    async def _deliver(self, recipient: str, content: bytes) -> str:
+    async def _deliver(self, recipient: str, content: bytes, envelope: str | None) -> str:
         await self._open()
         self._stage = "envelope"
         options, encoding = self._options(recipient)
+        if envelope is not None and self._smtp.supports_extension("dsn"):
+            options = [*options, "RET=HDRS", f"ENVID={envelope}"]  # RFC 3461 sections 4.3, 4.4
         await self._smtp.mail(NULL_PATH, options=options, encoding=encoding)
         await self._smtp.rcpt(parseaddr(recipient)[1], encoding=encoding)
         self._stage, self._may_quit = "content", False

@@ -15,6 +15,7 @@ from channels.email.account import PLAIN_ADDRESS
 from channels.email.classify import LOOP_HEADER
 from channels.email.mime import clean_block, clean_line
 from channels.email.threads import ids_in, our_message_id
+from channels.email.tokens import reply_address
 from core.errors import PermanentFailure
 from core.model import Json
 
@@ -22,8 +23,10 @@ ENCODED = "=?"
 """How an encoded word begins (RFC 2047 section 2)."""
 
 
-def compose(params: dict[str, Json], out_id: str, domain: str, date: datetime) -> tuple[str, bytes]:
-    """Return the Message-ID and the bytes of one answer.
+def compose(
+    params: dict[str, Json], out_id: str, domain: str, date: datetime, key: bytes | None = None
+) -> tuple[str, bytes]:
+    """Return the Message-ID and the bytes of one answer; with a key, Reply-To names its thread.
 
     Raises:
         PermanentFailure: the recipient cannot be written into a header.
@@ -33,6 +36,8 @@ def compose(params: dict[str, Json], out_id: str, domain: str, date: datetime) -
     mail = EmailMessage(policy=SMTPUTF8 if needs_utf8(values["to"], values["from"]) else SMTP)
     mail["From"] = _one_address(values["from"])
     mail["To"] = _one_address(values["to"])
+    if key is not None:
+        mail["Reply-To"] = _one_address(reply_address(values["from"], values["root16"], key))
     mail["Date"] = date
     mail["Auto-Submitted"] = "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"

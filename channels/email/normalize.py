@@ -11,6 +11,7 @@ from channels.email.identity import name_mail
 from channels.email.payloads import Mail
 from channels.email.reading import read_mail
 from channels.email.threads import is_endless, out_id_in, references_for, root16_of, thread_of
+from channels.email.tokens import out_id_of, root16_to
 from channels.email.trust import Trust, trust_in
 from core.errors import MalformedPayload
 from core.events import Address, Event, FailedDelivery, MessageReceived, Sender
@@ -25,6 +26,7 @@ TRUNCATED = "x-truncated-bytes"
 DKIM_SIGNERS = "x-dkim-signers"
 """Domains whose signatures were good when the mail came in, separated by spaces; only where we check them ourselves."""
 IMAP_UID = "x-imap-uid"
+RECIPIENT_HEADERS = ("delivered-to", "x-original-to", "to", "cc")
 
 UNKNOWN_SENDER = "unknown"
 EARLIEST_DATE = datetime(2000, 1, 1, tzinfo=UTC)
@@ -53,22 +55,32 @@ def normalize(
     try:
         signers = headers.get(DKIM_SIGNERS, "").split()
         trust = trust_in(mail.from_domain, mail.authentication_results, settings.authserv_id, signers)
-        return (_event(mail, verdict, trust, name_mail(account, raw), received_at, account, settings),)
+        root16 = _token_root(mail, headers, settings)
+        return (_event(mail, verdict, trust, root16, name_mail(account, raw), received_at, account, settings),)
     except ValidationError as error:
         raise MalformedPayload(f"not usable as an event: {error.error_count()} fields") from error
+
+
+def _token_root(mail: Mail, headers: Mapping[str, str], settings: AccountSettings) -> str | None:
+    """Return the root of the thread whose signed address the mail was written to (E5: the envelope knows best)."""
+    if settings.signing_key is None:
+        return None
+    recipients = (headers.get(ENVELOPE_TO, ""), *(mail.headers.get(name, "") for name in RECIPIENT_HEADERS))
+    return root16_to(recipients, settings.own_addresses, settings.signing_key)
 
 
 def _event(
     mail: Mail,
     verdict: Verdict,
     trust: Trust,
+    token_root: str | None,
     key: str,
     received_at: datetime,
     account: AccountName,
     settings: AccountSettings,
 ) -> MessageReceived:
     sender = mail.sender.address.lower() if mail.sender else UNKNOWN_SENDER
-    root16 = root16_of(mail.message_id or key, mail.in_reply_to, mail.references, settings.domain)
+    root16 = token_root or root16_of(mail.message_id or key, mail.in_reply_to, mail.references, settings.domain)
     return MessageReceived(
         id=EventId(key),
         channel=CHANNEL,
@@ -97,7 +109,9 @@ def _failed_delivery(mail: Mail, settings: AccountSettings) -> FailedDelivery | 
     if mail.report is None:
         return None
     quoted = (*mail.report.message_ids, *mail.in_reply_to, *mail.references)
-    out_ids = dict.fromkeys(out_id for one in quoted if (out_id := out_id_in(one, settings.domain)))
+    signed = out_id_of(mail.report.envelope_id, settings.signing_key) if settings.signing_key is not None else None
+    found = (signed, *(out_id_in(one, settings.domain) for one in quoted))
+    out_ids = dict.fromkeys(out_id for out_id in found if out_id)
     recipients = tuple(name for name in mail.report.recipients if name not in settings.own_addresses)
     if not recipients or not out_ids:
         return None

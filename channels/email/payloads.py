@@ -20,6 +20,8 @@ class Report(Model):
     is_permanent: bool = False
     message_ids: tuple[str, ...] = ()
     """Of mails as hubs write them, wherever the report quotes them."""
+    envelope_id: str = ""
+    """Original-Envelope-Id: what the sender of the lost mail called it (RFC 3464 section 2.2.1)."""
 
 
 class Mail(Model):

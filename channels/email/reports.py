@@ -37,8 +37,8 @@ def read_report(mail: Part, headers: Mapping[str, str]) -> Report | None:
         headers: its own, decoded, by lower-case name.
     """
     parts = [part for part, _ in walk(mail) if is_leaf(part)]
-    failures = [group for part in parts if _type(part) in STATUS_TYPES for group in _groups(_text(part))]
-    failures = [group for group in failures if _is_failure(group)]
+    groups = [group for part in parts if _type(part) in STATUS_TYPES for group in _groups(_text(part))]
+    failures = [group for group in groups if _is_failure(group)]
     named = [address for group in failures for address in _recipients(group)]
     by_exim = [] if named else _addresses(headers.get(EXIM_RECIPIENTS, "").split(","))
     if not named and not by_exim:
@@ -48,6 +48,7 @@ def read_report(mail: Part, headers: Mapping[str, str]) -> Report | None:
         recipients=tuple(dict.fromkeys(named or by_exim))[:MAX_RECIPIENTS],
         is_permanent=bool(by_exim) or any(group.get("status", "").startswith("5") for group in failures),
         message_ids=tuple(dict.fromkeys(quoted))[:MAX_QUOTED],
+        envelope_id=next((group["original-envelope-id"] for group in groups if "original-envelope-id" in group), ""),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from channels.email.client import SmtpClient
+from channels.email.tokens import envelope_id
 from core.errors import AccountRefused, DeliveryError, PermanentFailure, TemporaryFailure, UnknownOutcome
 from core.ids import OutId
 from core.replies import ApiCall
@@ -113,6 +114,20 @@ async def test_a_mail_goes_to_one_recipient_from_the_null_path() -> None:
     assert receipt.details == {"answer": "2.0.0 queued as 7"}
     assert script.commands[1:] == ["MAIL FROM:<>", "RCPT TO:<jo@customer.example>", "DATA", "QUIT"]
     assert b"Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n" in script.content
+
+
+async def test_a_server_that_keeps_envelope_ids_is_given_a_signed_one() -> None:
+    """RFC 3461: a report repeats it; a server that does not offer DSN would refuse it."""
+    key = SecretStr("a key that nobody else has")
+    keeps = Script({"EHLO": "250-mx\r\n250-DSN\r\n250 8BITMIME"})
+    ignorant = Script({})
+    for script in (keeps, ignorant):
+        async with server(script):
+            await client(script, reply_key=key).send(CALL, OUT_ID)
+    envelope = envelope_id(OUT_ID, key.get_secret_value().encode())
+    assert keeps.commands[1] == f"MAIL FROM:<> RET=HDRS ENVID={envelope}"
+    assert ignorant.commands[1] == "MAIL FROM:<>"
+    assert b"Reply-To: help+t." in ignorant.content
 
 
 @pytest.mark.parametrize(
