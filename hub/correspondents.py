@@ -30,26 +30,38 @@ class Correspondents:
     channels: Mapping[str, Channel]
     answers_per_day: int
     """Events of one address that are answered within 24 hours; 0: all."""
+    answers_per_domain: int = 0
+    """The same of all addresses of a domain together: a machine may write from a new address each time."""
 
     async def hear(self, event: Event, *, answer: bool) -> bool:
         """Note that somebody wrote, which ends a suspension, and with `answer` that this event is answered.
 
         Returns:
-            False when it must not be: its sender has had the answers of the day. True where nobody counts.
+            False when it must not be: its sender, or the sender's domain, has had the answers of the day. True where
+            nobody counts.
 
         Raises:
             StoreError: nothing is known to be counted; the same event does not count twice.
         """
         if not self._is_counted(account_key(event.channel, event.account)) or not _is_from_a_person(event):
             return True
-        name = correspondent_id(account_key(event.channel, event.account), event.sender.id)
+        if not await self._count(event, event.sender.id, self.answers_per_day, answer=answer):
+            return False
+        domain = event.sender.id.rpartition("@")[2]
+        if not answer or not domain or not self.answers_per_domain:
+            return True
+        return await self._count(event, f"@{domain}", self.answers_per_domain, answer=True)
+
+    async def _count(self, event: Event, whose: str, limit: int, *, answer: bool) -> bool:
+        """Count an answer to an address, or to a domain as `@domain`; False: it has had its number."""
+        name = correspondent_id(account_key(event.channel, event.account), whose)
         now, may = self.clock.now(), True
 
         def change(known: Correspondent) -> Correspondent:
             nonlocal may
             heard = known.heard()
-            may = not answer or heard.may_have_answer(event.id, now, self.answers_per_day)
-            return heard.answered(event.id, now, self.answers_per_day) if answer and may else heard
+            may = not answer or heard.may_have_answer(event.id, now, limit)
+            return heard.answered(event.id, now, limit) if answer and may else heard
 
         await self._change(name, change)
         return may

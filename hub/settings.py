@@ -107,6 +107,8 @@ class Limits(Model):
     """Of one address to the bot, after a burst of as many (FAULTS F106)."""
     answers_per_day: int = Field(default=3, ge=0, le=1000)
     """Automatic answers to one mail address in 24 hours, whatever it writes about (FAULTS F101); 0: no limit."""
+    answers_per_domain: int = Field(default=200, ge=0, le=1000)
+    """The same to all addresses of one domain together (CHANNELS 4.4); 0: no limit."""
     mails_read_per_min: float = Field(default=300.0, gt=0)
     """Of one mailbox: mails that are parsed (FAULTS F106)."""
     refused_per_min: int = Field(default=60, ge=1)

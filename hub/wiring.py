@@ -287,7 +287,9 @@ def _build_lanes(
     """Build what takes turns and sends."""
     names = LogNames(settings.log_key)
     actions = build_actions(settings, session)
-    correspondents = Correspondents(store, clock, names, channels, settings.limits.answers_per_day)
+    correspondents = Correspondents(
+        store, clock, names, channels, settings.limits.answers_per_day, settings.limits.answers_per_domain
+    )
     outbox = Outbox(
         store,
         holds,

@@ -329,6 +329,7 @@ def build_bench(
     handling: Handling = unnoted,
     answers_per_day: int = 3,
     starts_after_s: float = STARTS_AFTER_S,
+    answers_per_domain: int = 200,
 ) -> Bench:
     """Build a hub of fakes."""
     clock = clock or SystemClock()
@@ -346,7 +347,7 @@ def build_bench(
         pauses.append(seconds)
         await asyncio.sleep(0)
 
-    correspondents = Correspondents(store, clock, names, channels, answers_per_day)
+    correspondents = Correspondents(store, clock, names, channels, answers_per_day, answers_per_domain)
     signs = TypingSigns(channels, metrics, starts_after_s)
     outbox = Outbox(store, holds, records, clock, metrics, names, channels, correspondents, absence_proven_after_s)
     turns = Turns(

@@ -21,7 +21,7 @@ from tests.standins.platforms import running_platforms
 
 NO_LIMITS = (
     "{turns_per_min: 1000000, turns_burst: 100000, mails_read_per_min: 1000000, mails_per_hour: 1000000,"
-    " answers_per_day: 0, pace_factor: 1000}"
+    " answers_per_day: 0, answers_per_domain: 0, pace_factor: 1000}"
 )
 """Few people write what many would."""
 

@@ -11,7 +11,7 @@ SCALE = 20.0
 
 NO_LIMITS = (
     "{turns_per_min: 1000000, turns_burst: 100000, mails_per_hour: 1000000, mails_read_per_min: 1000000,"
-    " answers_per_day: 0, pace_factor: 1000}"
+    " answers_per_day: 0, answers_per_domain: 0, pace_factor: 1000}"
 )
 """A campaign writes as fast as it can."""
 

@@ -193,7 +193,9 @@ async def line_on(name: str, folder: Path, *faults: dict[str, Any]) -> AsyncIter
         metrics = Metrics()
         holds, records = Holds(store, "w1", clock, metrics), Records(store)
         names = LogNames(b"key")
-        correspondents = Correspondents(store, clock, names, channels, settings.limits.answers_per_day)
+        correspondents = Correspondents(
+            store, clock, names, channels, settings.limits.answers_per_day, settings.limits.answers_per_domain
+        )
         outbox = Outbox(store, holds, records, clock, metrics, names, channels, correspondents, PROVEN_AFTER_S)
         for fault in faults:
             await platforms.add_fault(Fault.model_validate({"platform": channel_of(name), **fault}))

@@ -126,6 +126,30 @@ async def test_the_number_is_the_setting_and_zero_means_no_limit() -> None:
     assert (len(few.channel.sent), len(all_of_them.channel.sent)) == (1, 6)
 
 
+async def test_a_machine_with_a_new_address_for_every_mail_gets_what_its_domain_may_have() -> None:
+    """CHANNELS 4.4: a cap per address and per domain."""
+    bench = mailbox(answers_per_domain=2)
+    for number in range(4):
+        await write(bench, f"m{number}", sender=f"r{number}@robots.example")
+    assert len(said(bench)) == 2
+    left = await conversation_of(bench, "m3")
+    assert left.handoff is not None
+    assert left.handoff.reason == "answer_limit"
+    await write(bench, "other", sender="jo@customer.example")
+    assert len(said(bench)) == 3
+    clock_of(bench).advance(24 * 3600.0)
+    await write(bench, "tomorrow", sender="r9@robots.example")
+    assert len(said(bench)) == 4
+
+
+async def test_without_a_limit_for_domains_none_is_counted() -> None:
+    bench = mailbox(answers_per_domain=0)
+    for number in range(5):
+        await write(bench, f"m{number}", sender=f"r{number}@robots.example")
+    assert len(said(bench)) == 5
+    assert await bench.store.find_correspondent(correspondent_id(ACCOUNT, "@robots.example")) is None
+
+
 async def test_a_turn_that_is_taken_again_counts_once() -> None:
     """F101: the process died, or the database was away, between the count and the commit."""
 
