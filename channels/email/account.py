@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from channels.email.providers import Provider
 from channels.email.tokens import MAX_LOCAL_CHARS
 
 MIN_KEY_CHARS = 16
@@ -43,6 +44,10 @@ class AccountSettings(BaseModel):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_tls: Tls = "starttls"
+    webhook_provider: Provider | None = None
+    """Who posts incoming mail, as raw MIME, to `/email/{account}`."""
+    webhook_secret: SecretStr | None = None
+    """Mailgun's signing key for webhooks; for the others the password in the URL that they are given."""
     reply_key: SecretStr | None = None
     """Signs the address that answers go to (`help+t.…@`) and the envelope's id; only where the mail server delivers
     `name+anything` to `name`. Whoever changes it makes older answers be found by their headers alone."""
@@ -63,8 +68,12 @@ class AccountSettings(BaseModel):
                 raise ValueError(f"{address!r} is not a mail address of the form name@domain")
         if not self.smtp_host:
             raise ValueError("smtp_host is missing: without it no answer can leave")
-        if self.imap_host is None and self.smtp_in_port is None:
-            raise ValueError("no way in: set imap_host (a mailbox to read) or smtp_in_port (a listener of our own)")
+        if self.imap_host is None and self.smtp_in_port is None and self.webhook_provider is None:
+            raise ValueError(
+                "no way in: set imap_host (a mailbox to read), smtp_in_port (a listener of our own) or webhook_provider"
+            )
+        if self.webhook_provider is not None and not (self.webhook_secret and self.webhook_secret.get_secret_value()):
+            raise ValueError("webhook_provider needs webhook_secret")
         if self.imap_host is not None and (not self.imap_user or self.imap_password is None):
             raise ValueError("imap_host needs imap_user and imap_password")
         if self.smtp_user and self.smtp_password is None:
@@ -81,6 +90,13 @@ class AccountSettings(BaseModel):
     def own_addresses(self) -> frozenset[str]:
         """Every address of this mailbox, in lower case."""
         return frozenset(address.lower() for address in (self.address, *self.aliases))
+
+    @property
+    def webhook(self) -> tuple[Provider, bytes] | None:
+        """Who posts mail, and the secret that shows it; None where nobody does."""
+        if self.webhook_provider is None or self.webhook_secret is None:
+            return None
+        return self.webhook_provider, self.webhook_secret.get_secret_value().encode()
 
     @property
     def signing_key(self) -> bytes | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from aiohttp import web
 
@@ -15,12 +16,15 @@ from channels.email.client import SmtpClient
 from channels.email.identity import name_mail
 from channels.email.imap import ImapListener
 from channels.email.media import part_of
+from channels.email.mime import MAX_MAIL_BYTES
+from channels.email.providers import MAX_POST_BYTES, Delivery, Provider, delivery_of, fields_of, verify_post
 from channels.email.signatures import checking
 from channels.email.smtp_in import SmtpListener
+from channels.http import read_body, try_later
 from channels.inbound import Capabilities, DeliveryKey, Inbound
 from channels.invisible import harmless
 from channels.media import Download
-from core.errors import UnknownOutcome
+from core.errors import InvalidSignature, MalformedPayload, StoreUnavailable, UnknownOutcome
 from core.events import Address, Attachment, Event
 from core.ids import AccountName, ChannelName, ConversationId, OutId
 from core.ports import Escape, Words
@@ -38,9 +42,10 @@ class EmailChannel:
         self.account = account
         self._settings = settings
         self._clock = resources.clock
+        self._path = f"/email/{account}"
         self._client = SmtpClient(settings, resources.clock)
         self.listeners: list[ImapListener | SmtpListener] = []
-        accept = checking(resources.accept) if settings.checks_dkim else resources.accept
+        self._accept = accept = checking(resources.accept) if settings.checks_dkim else resources.accept
         if settings.imap_host is not None:
             self.listeners.append(ImapListener(account, settings, accept, resources.clock))
         if settings.smtp_in_port is not None:
@@ -79,8 +84,37 @@ class EmailChannel:
         return await asyncio.to_thread(part_of, inbound.body, attachment.reference)
 
     def routes(self) -> list[web.RouteDef]:
-        """Return no routes: mail does not come by HTTP."""
-        return []
+        """Return the provider's webhook; none where mail does not come by HTTP."""
+        webhook = self._settings.webhook
+        return [web.post(self._path, partial(self._receive, *webhook))] if webhook is not None else []
+
+    async def _receive(self, provider: Provider, key: bytes, request: web.Request) -> web.Response:
+        """Journal the mail of a provider's post, then answer; what is no mail is refused for good (E4: 406)."""
+        authorization = request.headers.get("Authorization", "")
+        try:
+            if provider != "mailgun":  # its signature is in the body; nobody else has to be read first
+                verify_post(provider, key, authorization, {})
+            body = await read_body(request, MAX_POST_BYTES)
+            fields = await asyncio.to_thread(fields_of, body, request.headers.get("Content-Type", ""))
+            verify_post(provider, key, authorization, fields)
+            delivery = delivery_of(provider, fields)
+            await self._accept(self._posted(delivery))
+        except InvalidSignature:
+            return web.Response(status=401)
+        except MalformedPayload as error:
+            return web.Response(status=406, text=f"{error}\n")
+        except StoreUnavailable:
+            return try_later()
+        return web.Response()
+
+    def _posted(self, delivery: Delivery) -> Inbound:
+        raw, size = delivery.raw[:MAX_MAIL_BYTES], len(delivery.raw)
+        headers = {reading.ENVELOPE_TO: delivery.envelope_to}
+        if delivery.envelope_from is not None:
+            headers[reading.ENVELOPE_FROM] = delivery.envelope_from.strip("<>")
+        if size > len(raw):
+            headers[reading.TRUNCATED] = str(size)
+        return Inbound(self.name, self.account, raw, self._clock.now(), headers)
 
     async def listen(self) -> None:
         """Receive by every way that is set up, until cancelled."""
