@@ -24,7 +24,7 @@ from hub.settings import load_settings
 from tests.fakes import FakeClock
 from tests.standins.platforms import open_to_all
 from tests.unit.channels.whatsapp.whatsapp_kit import FakeMailbox, Journal
-from tests.unit.hub.emulate.kit import QuickWorld, noting_hub, pauses, until_quiet
+from tests.unit.hub.emulate.kit import QuickWorld, deadline_s, noting_hub, pauses, until_quiet
 
 PERSON = "4915112345678"
 CONVERSATION = ConversationId(f"whatsapp:main:+{PERSON}")
@@ -50,7 +50,7 @@ def channel_of(platforms: Platforms, journal: Journal, token: str = cloud.ACCESS
     )
     resources = Resources(FakeClock(), journal.accept, "https://desk.example", FakeMailbox())
     channel = CloudChannel(AccountName("main"), settings, resources)
-    channel.client._timeout = channel.client._timeout.__class__(total=0.3)
+    channel.client._timeout = channel.client._timeout.__class__(total=deadline_s(platforms))
     return channel
 
 

@@ -19,7 +19,7 @@ from hub.emulate import mail
 from hub.emulate.faults import Fault
 from hub.emulate.people import MailPerson
 from hub.emulate.platforms import Platforms, Ports
-from tests.unit.hub.emulate.kit import QuickWorld, pauses, running, until_quiet
+from tests.unit.hub.emulate.kit import QuickWorld, deadline_s, pauses, running, until_quiet
 
 CALL = ApiCall(
     method="send",
@@ -37,7 +37,7 @@ CALL = ApiCall(
 async def sends(platforms: Platforms) -> Receipt:
     given = {"address": mail.ADDRESS, "smtp_host": "127.0.0.1", "smtp_port": platforms.mail.port, "smtp_tls": "none"}
     settings = AccountSettings.model_validate(given | {"smtp_in_port": 0})
-    return await SmtpClient(settings, SystemClock(), deadline_s=0.4).send(CALL, OutId("out-1"))
+    return await SmtpClient(settings, SystemClock(), deadline_s=deadline_s(platforms)).send(CALL, OutId("out-1"))
 
 
 async def failure_of(platforms: Platforms) -> DeliveryError:

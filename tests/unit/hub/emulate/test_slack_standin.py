@@ -27,7 +27,7 @@ from hub.emulate.faults import Fault
 from hub.emulate.people import SlackPerson
 from hub.emulate.platforms import Platforms
 from hub.emulate.webhook import Delivery
-from tests.unit.hub.emulate.kit import noting_hub, pauses, running, until_quiet
+from tests.unit.hub.emulate.kit import deadline_s, noting_hub, pauses, running, until_quiet
 
 OUT_ID = OutId("out-1")
 BUTTONS = [
@@ -42,7 +42,8 @@ BUTTONS = [
 
 
 def client_of(platforms: Platforms) -> SlackClient:
-    return SlackClient(slack.BOT_TOKEN, f"{platforms.http['slack'].url}/api/", Deadlines(0.3, 0.3, 0.3))
+    seconds = deadline_s(platforms)
+    return SlackClient(slack.BOT_TOKEN, f"{platforms.http['slack'].url}/api/", Deadlines(seconds, seconds, seconds))
 
 
 def call(text: str = "hello", **params: Any) -> ApiCall:

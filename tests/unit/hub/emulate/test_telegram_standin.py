@@ -22,14 +22,15 @@ from hub.emulate.faults import Fault
 from hub.emulate.people import TelegramPerson
 from hub.emulate.platforms import Platforms
 from hub.emulate.telegram_markup import CannotParse, without_tags
-from tests.unit.hub.emulate.kit import noting_hub, pauses, running, until_quiet
+from tests.unit.hub.emulate.kit import deadline_s, noting_hub, pauses, running, until_quiet
 
 CHAT = 77
 KINDS = ("message", "callback_query")
 
 
 def client_of(platforms: Platforms, token: str = telegram.TOKEN, long_poll_s: int = 1) -> TelegramClient:
-    deadlines = Deadlines(total_s=0.3, read_s=0.3, connect_s=0.3, long_poll_s=long_poll_s)
+    seconds = deadline_s(platforms)
+    deadlines = Deadlines(total_s=seconds, read_s=seconds, connect_s=seconds, long_poll_s=long_poll_s)
     return TelegramClient(token, platforms.http["telegram"].url, deadlines)
 
 
