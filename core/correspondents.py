@@ -24,6 +24,16 @@ BOUNCES_COUNTED_FOR = timedelta(days=7)
 """Then a report is forgotten, and with it a suspension: GNU Mailman's `bounce_info_stale_after`."""
 CORRESPONDENTS_KEPT = timedelta(days=8)
 """After the last change: nothing in the record counts any more."""
+SHARED_DOMAINS = frozenset(
+    """aol.com bluewin.ch comcast.net duck.com fastmail.com free.fr freenet.de gmail.com gmx.at gmx.ch gmx.com gmx.de
+    gmx.net googlemail.com hey.com hotmail.co.uk hotmail.com hotmail.de hotmail.fr hotmail.it icloud.com laposte.net
+    libero.it live.com live.de mac.com mail.com mail.ru mailbox.org me.com msn.com naver.com orange.fr outlook.com
+    outlook.de pm.me posteo.de proton.me protonmail.com qq.com rocketmail.com sfr.fr t-online.de tutanota.com uol.com.br
+    virgilio.it wanadoo.fr web.de wp.pl yahoo.co.in yahoo.co.jp yahoo.co.uk yahoo.com yahoo.com.br yahoo.de yahoo.es
+    yahoo.fr yahoo.it yandex.com yandex.ru ymail.com zoho.com 126.com 163.com""".split()  # noqa: SIM905
+)
+"""Where anybody may have an address: strangers share them, so a number of answers for all of them would silence people.
+Ours, by size; a provider that is missing here is one domain like any other."""
 PLANS_OF_AN_EVENT = 2
 """The turn's own, and the notice that it failed."""
 

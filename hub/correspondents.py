@@ -11,7 +11,7 @@ import structlog
 
 from channels.base import Channel
 from core.clock import Clock
-from core.correspondents import HARD_BOUNCE, SOFT_BOUNCE, Correspondent, correspondent_id
+from core.correspondents import HARD_BOUNCE, SHARED_DOMAINS, SOFT_BOUNCE, Correspondent, correspondent_id
 from core.events import Event, FailedDelivery, MessageReceived
 from core.ids import DeskName, EventId, account_key
 from core.storage import Store
@@ -48,7 +48,7 @@ class Correspondents:
         if not await self._count(event, event.sender.id, self.answers_per_day, answer=answer):
             return False
         domain = event.sender.id.rpartition("@")[2]
-        if not answer or not domain or not self.answers_per_domain:
+        if not answer or not domain or domain in SHARED_DOMAINS or not self.answers_per_domain:
             return True
         return await self._count(event, f"@{domain}", self.answers_per_domain, answer=True)
 

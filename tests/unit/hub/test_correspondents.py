@@ -142,6 +142,14 @@ async def test_a_machine_with_a_new_address_for_every_mail_gets_what_its_domain_
     assert len(said(bench)) == 4
 
 
+async def test_strangers_at_a_mail_provider_are_not_counted_together() -> None:
+    bench = mailbox(answers_per_domain=2)
+    for number in range(4):
+        await write(bench, f"m{number}", sender=f"r{number}@gmail.com")
+    assert len(said(bench)) == 4
+    assert await bench.store.find_correspondent(correspondent_id(ACCOUNT, "@gmail.com")) is None
+
+
 async def test_without_a_limit_for_domains_none_is_counted() -> None:
     bench = mailbox(answers_per_domain=0)
     for number in range(5):
