@@ -62,6 +62,7 @@ from tests.hostile_text import scripts
 from tests.servers.database import secantus_command
 from tests.servers.ports import free_port, wait_for_port
 from tests.standins.checker import PROMISES, Answered, Asked, Promise, Verdict, check
+from tests.standins.platforms import open_to_all
 from tests.unit.channels.test_hostile_text import ADDRESSES, HARMLESS, said, tags
 
 pytestmark = pytest.mark.faults
@@ -413,6 +414,7 @@ async def platform_answers_500_after_acting(_: Path) -> Complaints:
     """F044: one request, whose outcome is unknown; the proof is the outbox's business and not a transport's."""
     complaints: dict[str, tuple[str, ...]] = {}
     async with Platforms(World()) as platforms:
+        open_to_all(platforms)
         channels = channels_at({name: port.url for name, port in platforms.http.items()}, refuse)
         for name, channel in channels.items():
             fault = Fault(platform=cast("Platform", name), action="error", moment="after", status=500, times=1)
