@@ -20,6 +20,7 @@ from tests.integration.listener import Heard, Listener, listening
 from tests.integration.running import until
 from tests.servers import twilio as emulate
 from tests.servers.twilio import TwilioServer, running_twilio
+from tests.standins.platforms import open_to_all
 
 pytestmark = pytest.mark.integration
 
@@ -76,6 +77,7 @@ async def hub() -> AsyncIterator[Listener]:
 async def account(request: pytest.FixtureRequest, hub: Listener, tmp_path: Path) -> AsyncIterator[Account]:
     if request.param == "ours":
         async with Platforms(World()) as platforms:
+            open_to_all(platforms)
             url = platforms.http["whatsapp"].url
             yield Account(url, twilio.SID, twilio.AUTH_TOKEN, twilio.NUMBER, hub.url, platforms=platforms)
     else:
