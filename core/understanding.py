@@ -31,6 +31,8 @@ class Understanding(Model):
     intents: tuple[IntentScore, ...] = ()
     entities: tuple[Entity, ...] = ()
     language: str | None = None
+    in_scope: bool = True
+    """Whether the text is like anything that the intents were learned from; if not, the intents are guesses."""
 
     @property
     def intent(self) -> IntentScore:

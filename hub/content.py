@@ -31,11 +31,11 @@ from core.forms import Form
 from core.ids import DeskName
 from core.knowledge.articles import Article
 from core.knowledge.library import Library
-from core.nlu.entities import EntityFinder, EntityPattern
-from core.nlu.model import FORMAT, Model
-from core.nlu.training import LabelledText, train
-from core.nlu.understander import TextUnderstander, prepared
+from core.nlu.corpus import LabelledText
+from core.nlu.entities import EntityPattern
+from core.nlu.vectors import Encoder
 from hub.approved import NONE_APPROVED, ApprovedTemplates, read_approved
+from hub.models import finder_of, understander_of
 
 HOME, TYPING = "home", "typing"
 """The templates of what a channel shows before anybody writes, and while an answer is being made."""
@@ -131,6 +131,7 @@ def build_responders(
     desks: Iterable[DeskRules],
     model_cache: Path | None = None,
     enabled: Callable[[DeskName, Intent], bool] = lambda _desk, _intent: True,
+    encoder: Encoder | None = None,
 ) -> dict[DeskName, Bot]:
     """Build one bot for each desk; all share one model and one library.
 
@@ -139,9 +140,9 @@ def build_responders(
         desks: their settings.
         model_cache: folder for trained models, so that the second start need not learn; None keeps nothing.
         enabled: tells whether a desk does an intent; all by default.
+        encoder: the backend beside the lexical one; None: lexical alone.
     """
-    finder = EntityFinder(content.entities)
-    understander = TextUnderstander(load_model(content, model_cache), finder)
+    understander = understander_of(content.examples, finder_of(content.entities), model_cache, encoder)
     library = Library(content.articles)
     key = secrets.token_bytes(32)  # only whoever offers needs it, and tokens are committed with what they mean
     return {
@@ -164,44 +165,12 @@ def build_responders(
     }
 
 
-def load_model(content: Content, cache: Path | None) -> Model:
-    """Return the model of this content: from the cache where it is there and readable, else trained."""
-    examples = prepared(content.examples, EntityFinder(content.entities))
-    if cache is None:
-        return train(examples)
-    path = cache / f"intents-{FORMAT}-{_hash(repr(examples).encode())}.npz"
-    if (stored := _stored_model(path)) is not None:
-        return stored
-    model = train(examples)
-    _store_model(path, model)
-    return model
-
-
-def _stored_model(path: Path) -> Model | None:
-    try:
-        return Model.from_bytes(path.read_bytes())
-    except (OSError, ConfigError):
-        return None
-
-
-def _store_model(path: Path, model: Model) -> None:
-    """Put a whole file in place at once: a crash in the middle leaves none, not half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{secrets.token_hex(4)}.unfinished")  # two processes may start at once
-    unfinished.write_bytes(model.to_bytes())
-    unfinished.replace(path)
-
-
 def _version(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:VERSION_CHARS]
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:VERSION_CHARS]
 
 
 def _read_all(

@@ -31,7 +31,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 TEXTUAL = (str, str | None, SecretStr, SecretStr | None)
 """Types that take an environment variable as it is; others (lists, numbers) are read as YAML."""
 
-SECTIONS = frozenset({"server", "database", "connectors", "outgoing", "limits", "spool", "media", "desks", "accounts"})
+SECTIONS = frozenset(
+    {"server", "database", "connectors", "outgoing", "limits", "spool", "media", "understanding", "desks", "accounts"}
+)
 """What the file may hold."""
 
 Role = Literal["all", "web", "worker", "mail"]
@@ -136,6 +138,15 @@ class Connectors(Model):
     timeout_s: float = 5.0
 
 
+class Understanding(Model):
+    """What reads a text beside its words and their pieces (docs/nlu.md)."""
+
+    backend: Literal["auto", "lexical", "static", "encoder"] = "auto"
+    """`auto`: static vectors where the extra `semantic` is installed, else lexical alone."""
+    encoder_folder: Path | None = None
+    """Of `encoder`: `model.onnx` and `tokenizer.json` of a sentence encoder that the operator supplies."""
+
+
 class Settings(Model):
     """Everything the hub is told before it starts."""
 
@@ -146,6 +157,7 @@ class Settings(Model):
     limits: Limits = Limits()
     spool: Spool = Spool()
     media: MediaPolicy = MediaPolicy()
+    understanding: Understanding = Understanding()
     desks: tuple[Desk, ...]
     accounts: tuple[AccountPlan, ...]
     source: Path | None = None
@@ -224,6 +236,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
             limits=Limits.model_validate(_limits(document, environment)),
             spool=Spool.model_validate(_spool(document, environment)),
             media=MediaPolicy.model_validate(document.get("media") or {}),
+            understanding=Understanding.model_validate(document.get("understanding") or {}),
             desks=desks,
             accounts=_accounts(desks, document.get("accounts") or {}, environment, data),
             source=path,

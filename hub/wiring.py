@@ -31,6 +31,7 @@ from hub.connectors.sample_orders import SAMPLE_PATH
 from hub.content import Content, build_responders, load_content
 from hub.correspondents import Correspondents
 from hub.database import EmbeddedDatabase
+from hub.encoders import load_encoder
 from hub.failpoints import read_failpoints
 from hub.holds import Holds
 from hub.inbox import Inbox
@@ -158,7 +159,8 @@ def read_mind(settings: Settings, role: Role) -> Mind:
         raise ConfigError(f"a flow uses {', '.join(sorted(unknown))}; there are {', '.join(sorted(KNOWN_ACTIONS))}")
     if role not in TAKES_TURNS:
         return Mind(content, {})
-    return Mind(content, build_responders(content, settings.desks, settings.data / "models"))
+    encoder = load_encoder(settings.understanding)
+    return Mind(content, build_responders(content, settings.desks, settings.data / "models", encoder=encoder))
 
 
 async def _check_clock(store: MongoStore, metrics: Metrics) -> None:

@@ -5,7 +5,6 @@ Negation words stay: "not received" and "received" are different wishes (row 145
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -49,8 +48,3 @@ def _pieces_of(word: str) -> Iterator[str]:
             return
         for start in range(len(word) - size + 1):
             yield word[start : start + size]
-
-
-def counted(text: str) -> tuple[Counter[str], Counter[str]]:
-    """Count words and pieces apart: each kind is weighed and brought to length one by itself."""
-    return Counter(words(text)), Counter(pieces(text))

@@ -1,134 +1,152 @@
-"""The trained intent model as plain numbers: reading a text with it is dictionary look-ups and one sum.
+"""The trained intent model: what a text's evidence is, how sure that makes us, and whether the text is ours at all.
 
-Training needs scikit-learn (1.4 s to import); reading needs numpy only, so a start with stored bytes is quick.
+Two members look at a text: linear borders over words, pieces and the vector (`linear.py`), and a network over the
+vector alone (`dense.py`). Their blend, the confidence and the border of the scope are fitted on examples kept aside.
+Training needs scikit-learn (1.4 s to import); reading needs numpy only, so a start with a stored model is quick.
 """
 
-import io
-import json
-import zipfile
-import zlib
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import ConfigError
-from core.nlu.features import counted
+from core.nlu.dense import Neighbours, Network
+from core.nlu.features import normalized
+from core.nlu.linear import Linear
+from core.nlu.spelling import Speller
+from core.nlu.vectors import Encoder, Floats
 from core.understanding import IntentScore
 
-FORMAT = 1
-"""Raised when the arrays change their meaning; older bytes are then trained anew."""
+NEARNESS_WEIGHT = 2.0
+"""What nearness to known examples counts beside the best margin, when we ask whether a text is ours (NLU.md 5)."""
+MAX_LOG_ODDS = 12.0
 
-Floats = NDArray[np.float32]
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the members say of a text, before it is weighed."""
+
+    margins: Floats
+    """Shape (intents,)."""
+    log_probabilities: Floats | None
+    """Shape (intents,); None without an encoder."""
+    nearness: float
+    """Mean cosine of the nearest examples, 0 without an encoder."""
+
+    @property
+    def belonging(self) -> float:
+        """Return how much the text is like what we know; greater is more. The scale is that of margins."""
+        return float(self.margins.max()) + NEARNESS_WEIGHT * self.nearness
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Weighs evidence; all of it fitted on examples that the members had not seen.
+
+    Args:
+        margin_weight: of the margins in the blend.
+        network_weight: of the network's log probabilities.
+        slopes: with `offset` turn the log odds of the best intent's share, and its belonging, into a confidence.
+        offset: see `slopes`.
+        border: the belonging that 5 % of examples kept aside fall below; a text below it is out of scope.
+    """
+
+    margin_weight: float
+    network_weight: float
+    slopes: tuple[float, float]
+    offset: float
+    border: float
+
+    def shares(self, evidence: Evidence) -> Floats:
+        """Return what share of the belief each intent has, shape (intents,); the sum is one."""
+        raw = self.margin_weight * evidence.margins.astype(np.float64)
+        if evidence.log_probabilities is not None:
+            raw = raw + self.network_weight * evidence.log_probabilities
+        shares = np.exp(raw - raw.max())
+        return np.asarray(shares / shares.sum(), dtype=np.float32)
+
+    def confidences(self, evidence: Evidence) -> Floats:
+        """Return the confidence of each intent, 0 to 1: of readings at 0.8, four in five are right."""
+        shares = self.shares(evidence)
+        best = float(shares.max())
+        steep, near = self.slopes
+        sureness = steep * log_odds(best) + near * evidence.belonging + self.offset
+        return np.asarray(shares * (1.0 / (1.0 + np.exp(-sureness)) / best), dtype=np.float32)
+
+
+def log_odds(share: float) -> float:
+    """Return the logarithm of share to not-share, kept within what a sum of floats can tell.
+
+    >>> round(log_odds(0.5), 3), log_odds(1.0)
+    (0.0, 12.0)
+    """
+    rest = max(1.0 - share, 1e-9)
+    return float(np.clip(np.log(max(share, 1e-9) / rest), -MAX_LOG_ODDS, MAX_LOG_ODDS))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the model makes of a text."""
+
+    intents: tuple[IntentScore, ...]
+    """Best first; equal ones in the order of training."""
+    belonging: float
+    in_scope: bool
 
 
 @dataclass(frozen=True)
 class Model:
-    """A linear one-vs-rest model over TF-IDF features.
+    """Everything that was learned.
 
     Args:
-        intents: names, in the order of the columns.
-        vocabularies: the words, then the pieces; a feature's row is its place in the two lists laid end to end.
-        idf: inverse document frequency, shape (features,).
-        weights: shape (features, intents).
-        bias: shape (intents,).
-        slope: with `offset` turns a margin into a confidence: `1 / (1 + exp(-(slope * margin + offset)))`.
-        offset: see `slope`; both are fitted on margins of examples that the model had not seen.
+        intents: names, in the order of all arrays.
+        linear: the first member.
+        network: the second one; None without an encoder.
+        neighbours: the examples' vectors; None without an encoder.
+        judgement: how the members are weighed.
+        words: to mend misspelt words with, most frequent first.
+        encoder: the one that the model was trained with, or None.
     """
 
     intents: tuple[str, ...]
-    vocabularies: tuple[tuple[str, ...], tuple[str, ...]]
-    idf: Floats
-    weights: Floats
-    bias: Floats
-    slope: float
-    offset: float
+    linear: Linear
+    network: Network | None
+    neighbours: Neighbours | None
+    judgement: Judgement
+    words: tuple[str, ...]
+    encoder: Encoder | None
 
-    def margins(self, text: str) -> Floats:
-        """Return the signed distance from each intent's border, shape (intents,)."""
-        total = self.bias.astype(np.float32)
-        for counts, rows in zip(counted(text), self._rows, strict=True):
-            total = total + self._part(counts, rows)
-        return total
-
-    def scores(self, text: str) -> tuple[IntentScore, ...]:
-        """Return every intent with its confidence, best first; equal confidences in the order of training."""
-        confidences = 1.0 / (1.0 + np.exp(-(self.slope * self.margins(text).astype(np.float64) + self.offset)))
-        order = np.argsort(-confidences, kind="stable")
-        return tuple(IntentScore(name=self.intents[i], confidence=float(confidences[i])) for i in order)
-
-    @cached_property
-    def _rows(self) -> tuple[dict[str, int], dict[str, int]]:
-        words, pieces = self.vocabularies
-        return (
-            {feature: row for row, feature in enumerate(words)},
-            {feature: row for row, feature in enumerate(pieces, start=len(words))},
-        )
-
-    def _part(self, counts: Counter[str], rows: dict[str, int]) -> Floats:
-        known = [(rows[feature], count) for feature, count in counts.items() if feature in rows]
-        if not known:
-            return np.zeros(len(self.intents), dtype=np.float32)
-        index = np.array([row for row, _ in known])
-        values = (1.0 + np.log([float(count) for _, count in known])) * self.idf[index]
-        values /= np.sqrt(np.dot(values, values))
-        return np.asarray(values @ self.weights[index], dtype=np.float32)
-
-    def to_bytes(self) -> bytes:
-        """Return the model as an npz archive without pickled objects; the same model gives the same bytes."""
-        words, pieces = self.vocabularies
-        about = {"format": FORMAT, "intents": self.intents, "slope": self.slope, "offset": self.offset}
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            about=_packed(json.dumps(about)),
-            words=_packed("\n".join(words)),
-            pieces=_packed("\n".join(pieces)),
-            idf=self.idf,
-            weights=self.weights,
-            bias=self.bias,
-        )
-        return buffer.getvalue()
-
-    @classmethod
-    def from_bytes(cls, stored: bytes) -> "Model":
-        """Read what `to_bytes` wrote.
+    def __post_init__(self) -> None:
+        """Refuse parts that do not belong together.
 
         Raises:
-            ConfigError: not such an archive, or of another format; train anew.
+            ConfigError: the vectors of this encoder are not of the size that the model was trained with.
         """
-        try:
-            with np.load(io.BytesIO(stored), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            return cls._from_arrays(arrays)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise ConfigError(f"these bytes hold no intent model: {error}") from error
+        size = self.encoder.comparable if self.encoder is not None else 0
+        if self.linear.vector_weights.shape[0] != size:
+            raise ConfigError("this intent model was trained with another encoder")
 
-    @classmethod
-    def _from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> "Model":
-        about = json.loads(_unpacked(arrays["about"]))
-        if about["format"] != FORMAT:
-            raise ValueError(f"format {about['format']} is not {FORMAT}")
-        return cls(
-            intents=tuple(about["intents"]),
-            vocabularies=(_lines(arrays["words"]), _lines(arrays["pieces"])),
-            idf=arrays["idf"].astype(np.float32),
-            weights=arrays["weights"].astype(np.float32),
-            bias=arrays["bias"].astype(np.float32),
-            slope=float(about["slope"]),
-            offset=float(about["offset"]),
+    def read(self, text: str) -> Reading:
+        """Read a text. The same text always reads the same."""
+        evidence = self.evidence(self._speller.mend(normalized(text)))
+        confidences = self.judgement.confidences(evidence)
+        order = np.argsort(-confidences, kind="stable").tolist()
+        values = confidences.tolist()
+        return Reading(
+            intents=tuple(IntentScore.model_construct(name=self.intents[i], confidence=values[i]) for i in order),
+            belonging=evidence.belonging,
+            in_scope=evidence.belonging >= self.judgement.border,
         )
 
+    def evidence(self, text: str) -> Evidence:
+        """Return what the members say of a normalized text."""
+        if self.encoder is None or self.network is None or self.neighbours is None:
+            return Evidence(self.linear.margins(text, None), None, 0.0)
+        vector = self.encoder.encode(text)
+        margins = self.linear.margins(text, vector)
+        return Evidence(margins, self.network.log_probabilities(vector), self.neighbours.nearness(vector, margins))
 
-def _packed(text: str) -> NDArray[np.uint8]:
-    return np.frombuffer(text.encode(), dtype=np.uint8)
-
-
-def _unpacked(array: NDArray[np.generic]) -> str:
-    return array.tobytes().decode()
-
-
-def _lines(array: NDArray[np.generic]) -> tuple[str, ...]:
-    return tuple(_unpacked(array).split("\n"))
+    @cached_property
+    def _speller(self) -> Speller:
+        return Speller(self.words, self.encoder.is_word if self.encoder is not None else lambda word: False)

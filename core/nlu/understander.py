@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from core.nlu.corpus import LabelledText
 from core.nlu.entities import EntityFinder, masked
 from core.nlu.model import Model
-from core.nlu.training import LabelledText
 from core.understanding import Understanding
 
 MAX_READ_CHARS = 2000
@@ -24,7 +24,8 @@ class TextUnderstander:
         if not text.strip():
             return Understanding(text=text)
         entities = self._finder.find(text)
-        return Understanding(text=text, intents=self._model.scores(masked(text, entities)), entities=entities)
+        reading = self._model.read(masked(text, entities))
+        return Understanding(text=text, intents=reading.intents, entities=entities, in_scope=reading.in_scope)
 
 
 def prepared(examples: Sequence[LabelledText], finder: EntityFinder) -> list[LabelledText]:

@@ -15,6 +15,7 @@ from core.ports import Action, Responder
 from hub.connectors.sample_orders import SAMPLE_PATH, sample_orders_app
 from hub.content import build_responders, load_content
 from hub.deciding import decided
+from hub.encoders import load_encoder
 from hub.settings import Settings
 from hub.wiring import build_actions
 
@@ -67,11 +68,12 @@ async def running_trial(settings: Settings, clock: Clock) -> AsyncIterator[Trial
         update={"server": settings.server.model_copy(update={"host": "127.0.0.1", "port": port})}
     )
     content = load_content(settings.content)
+    encoder = load_encoder(settings.understanding)
     async with aiohttp.ClientSession() as session:
         try:
             yield Trial(
                 settings,
-                build_responders(content, settings.desks, settings.data / "models"),
+                build_responders(content, settings.desks, settings.data / "models", encoder=encoder),
                 build_actions(local, session),
                 clock,
             )

@@ -23,6 +23,7 @@ import importlib, json, os, sys
 forbidden = set(json.loads(sys.argv[1]))
 import pydantic, orjson, yaml  # pure modules may use these; loading them once for all saves most of the time
 assert not forbidden & sys.modules.keys(), forbidden & sys.modules.keys()
+sys.modules["tqdm"] = None  # bm25s takes it where a development package brought it, and it loads asyncio
 sys.path.insert(0, os.getcwd())
 for name in sys.argv[2:]:
     child = os.fork()

@@ -8,7 +8,7 @@ from core.dialogue.choices import TTL, came_late, is_label, offered, picked_by_t
 from core.dialogue.hearing import TYPED_COMMAND
 from core.ids import EventId
 from core.nlu.entities import EntityFinder, EntityPattern
-from core.nlu.features import counted
+from core.nlu.features import normalized, pieces, words
 from core.replies import Choice
 from hub.content import load_content
 from tests.conversation.telling import NOW
@@ -45,10 +45,11 @@ def test_reading_a_text_is_bounded(name: str) -> None:
     finder = EntityFinder([EntityPattern.model_validate(kind.model_dump()) for kind in CONTENT.entities])
     started = time.process_time()
     finder.find(text)
-    counted(text[:4000])
-    words = CONTENT.choice_words["en"]
-    picked_by_text(OFFERED, text, NOW, words)
-    came_late(OFFERED, text, NOW + 2 * TTL, words)
+    words(text[:4000])
+    pieces(normalized(text[:4000]))
+    choice_words = CONTENT.choice_words["en"]
+    picked_by_text(OFFERED, text, NOW, choice_words)
+    came_late(OFFERED, text, NOW + 2 * TTL, choice_words)
     is_label(OFFERED, text, NOW)
     TYPED_COMMAND.fullmatch(text.strip())
     assert time.process_time() - started < AT_MOST_S

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.nlu.entities import EntityFinder, EntityPattern, masked
-from core.nlu.understander import TextUnderstander
-from hub.content import load_model
+from hub.models import understander_of
 from tests.conversation.telling import model_folder, starter_content
 
 FINDER = EntityFinder(starter_content().entities)
@@ -58,7 +57,7 @@ def test_a_pattern_that_is_none_is_refused() -> None:
 
 
 def test_a_blank_text_has_no_reading() -> None:
-    understander = TextUnderstander(load_model(starter_content(), model_folder()), FINDER)
+    understander = understander_of(starter_content().examples, FINDER, model_folder(), None)
     assert understander.understand(" \n ").intents == ()
 
 

@@ -6,7 +6,7 @@ import yaml
 
 from core.nlu.entities import EntityFinder
 from core.nlu.understander import TextUnderstander
-from hub.content import load_model
+from hub.models import understander_of
 from tests.conversation.telling import model_folder, starter_content
 
 HELD_OUT: dict[str, list[str]] = yaml.safe_load((Path(__file__).parent / "held_out.yaml").read_text(encoding="utf-8"))
@@ -16,7 +16,7 @@ BAR = 0.92
 
 def understander() -> TextUnderstander:
     content = starter_content()
-    return TextUnderstander(load_model(content, model_folder()), EntityFinder(content.entities))
+    return understander_of(content.examples, EntityFinder(content.entities), model_folder(), None)
 
 
 def test_no_held_out_sentence_is_an_example() -> None:

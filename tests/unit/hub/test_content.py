@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import hub.content
 from core.bot import Bot
 from core.errors import ConfigError
-from core.nlu.model import Model
-from hub.content import build_responders, load_content, load_model
+from hub.content import build_responders, load_content
 from tests.conversation.telling import DESK, starter_content
 from tests.shared_files import PROJECT
 
@@ -81,32 +79,6 @@ def test_missing_and_unreadable_files_are_told(folder: Path) -> None:
     (folder / "intents" / "help.yaml").unlink()
     with pytest.raises(ConfigError, match=r"entities\.yaml cannot be read"):
         load_content(folder)
-
-
-def test_the_second_start_learns_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = starter_content()
-    first = load_model(content, tmp_path / "models")
-
-    def no_training(_examples: object) -> Model:
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(hub.content, "train", no_training)
-    assert load_model(content, tmp_path / "models").to_bytes() == first.to_bytes()
-    assert [path.suffix for path in (tmp_path / "models").iterdir()] == [".npz"]
-
-
-def test_without_a_cache_nothing_is_kept() -> None:
-    content = starter_content()
-    assert load_model(content, None).intents == tuple(sorted(intent.name for intent in content.intents))
-
-
-def test_a_damaged_cache_is_learned_anew(tmp_path: Path) -> None:
-    content = starter_content()
-    first = load_model(content, tmp_path)
-    (path,) = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:100])
-    assert load_model(content, tmp_path).to_bytes() == first.to_bytes()
-    assert Model.from_bytes(path.read_bytes()).intents == first.intents
 
 
 def test_each_desk_gets_its_bot(tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""The intent model of a content: out of the cache where it fits, else trained anew, and then kept.
+
+A model is named by a hash of what it was learned from (the examples, with their entities masked), of its encoder and of
+its format. So it fits or it is not found: no release is read with the model of another.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import ConfigError
+from core.nlu.corpus import LabelledText
+from core.nlu.entities import EntityFinder, EntityPattern
+from core.nlu.model import Model
+from core.nlu.model_file import FORMAT, from_bytes, to_bytes
+from core.nlu.training import Report, silent, train
+from core.nlu.understander import TextUnderstander, prepared
+from core.nlu.vectors import Encoder
+
+NAME_CHARS = 12
+"""Of a SHA-256 in hex: 48 bits name a set of examples."""
+
+
+def finder_of(patterns: Sequence[EntityPattern]) -> EntityFinder:
+    """Return what finds the entities of a content."""
+    return EntityFinder(patterns)
+
+
+def understander_of(
+    examples: Sequence[LabelledText], finder: EntityFinder, cache: Path | None, encoder: Encoder | None
+) -> TextUnderstander:
+    """Return what reads the texts of a content; see `load_model`."""
+    return TextUnderstander(load_model(examples, finder, cache, encoder), finder)
+
+
+def load_model(
+    examples: Sequence[LabelledText],
+    finder: EntityFinder,
+    cache: Path | None,
+    encoder: Encoder | None = None,
+    report: Report = silent,
+) -> Model:
+    """Return the model of these examples: from the cache where it is there and readable, else trained and kept.
+
+    Args:
+        examples: of the content.
+        finder: masks their entities.
+        cache: folder of trained models; None keeps nothing.
+        encoder: the backend beside the lexical one.
+        report: hears how training goes.
+    """
+    learned_from = prepared(examples, finder)
+    if cache is None:
+        return train(learned_from, encoder, report)
+    path = cache / model_name(learned_from, encoder)
+    if (stored := _stored(path, encoder)) is not None:
+        return stored
+    model = train(learned_from, encoder, report)
+    _store(path, model)
+    return model
+
+
+def model_name(examples: Sequence[LabelledText], encoder: Encoder | None) -> str:
+    """Name the file of a model by what it is learned from."""
+    learned_from = repr((encoder.name if encoder is not None else None, list(examples)))
+    return f"intents-{FORMAT}-{hashlib.sha256(learned_from.encode()).hexdigest()[:NAME_CHARS]}.npz"
+
+
+def _stored(path: Path, encoder: Encoder | None) -> Model | None:
+    try:
+        return from_bytes(path.read_bytes(), encoder)
+    except (OSError, ConfigError):
+        return None
+
+
+def _store(path: Path, model: Model) -> None:
+    """Put a whole file in place at once: a crash in the middle leaves none, not half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{secrets.token_hex(4)}.unfinished")  # two processes may start at once
+    unfinished.write_bytes(to_bytes(model))
+    unfinished.replace(path)
