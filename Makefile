@@ -3,6 +3,7 @@
 # make test   everything: style, types, boundaries, unit, corpus, integration, browser and crash tests
 # make quick  the tests that need no server, in seconds
 # make faults the fault campaign: crash matrix, outages, mutants, every row of the fault plan
+# make nlu-bench  how well texts are understood, on public sets
 # make faults-long  the same with 100 seeds, three minutes of outage, a thousand webhooks a hundred times, an hour's soak
 SHELL := /bin/bash
 VENV := .venv
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 FIGURES := $(CURDIR)/tests/.figures.jsonl
 MARKED := -p no:cacheprovider --timeout 300
 
-.PHONY: run emulate setup setup-test servers test quick style unit marked faults faults-long bench lock image clean
+.PHONY: run emulate setup setup-test servers test quick style unit marked faults faults-long bench nlu-bench lock image clean
 
 run: setup
 	@exec $(BIN)/frontdesk serve
@@ -71,6 +72,10 @@ faults-long: faults
 
 bench: servers
 	$(BIN)/python -m tests.bench
+
+# Understanding on the public sets of ../shared/data, beside its floors and aims; about ten minutes of one core.
+nlu-bench: setup-test
+	$(BIN)/python -m tests.bench.nlu
 
 # One resolution for all; the smaller lists are cut from the largest, so that every list names the same versions.
 lock: setup-test

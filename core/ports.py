@@ -10,7 +10,7 @@ from core.events import Event
 from core.forms import Form
 from core.media import MediaFile
 from core.model import Json
-from core.understanding import Understanding
+from core.understanding import Moment, Understanding
 
 Escape = Callable[[str], str]
 """Makes a variable harmless inside one kind of block: the boundary between user text and a channel's syntax."""
@@ -35,8 +35,8 @@ class Words(Protocol):
 class Understander(Protocol):
     """Reads a text."""
 
-    def understand(self, text: str) -> Understanding:
-        """Return intents best first, and entities."""
+    def understand(self, text: str, moment: Moment | None = None) -> Understanding:
+        """Return intents best first, and entities; dates only when the moment is known."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from core.model import Model
+from core.model import AwareDatetime, Model
 
 
 class IntentScore(Model):
@@ -22,6 +22,14 @@ class Entity(Model):
     start: int
     end: int
     """Span in the raw text, in code points."""
+
+
+class Moment(Model):
+    """When and where a text was written: what "last Thursday" depends on."""
+
+    now: AwareDatetime
+    time_zone: str = "UTC"
+    """IANA name of the customer's, else of the desk's."""
 
 
 class Understanding(Model):

@@ -32,7 +32,7 @@ from core.ids import DeskName
 from core.knowledge.articles import Article
 from core.knowledge.library import Library
 from core.nlu.corpus import LabelledText
-from core.nlu.entities import EntityPattern
+from core.nlu.entities import EntityKind
 from core.nlu.vectors import Encoder
 from hub.approved import NONE_APPROVED, ApprovedTemplates, read_approved
 from hub.models import finder_of, understander_of
@@ -60,6 +60,11 @@ class DeskRules(Protocol):
         ...
 
     @property
+    def time_zone(self) -> str:
+        """Return the IANA name of its time zone."""
+        ...
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """Return the languages it speaks; the first is its own."""
         ...
@@ -78,7 +83,7 @@ class Content:
     intents: tuple[Intent, ...]
     flows: tuple[Flow, ...]
     articles: tuple[Article, ...]
-    entities: tuple[EntityPattern, ...]
+    entities: tuple[EntityKind, ...]
     choice_words: dict[str, ChoiceWords]
     forms: tuple[Form, ...] = ()
     approved: ApprovedTemplates = NONE_APPROVED
@@ -117,7 +122,7 @@ def load_content(folder: Path) -> Content:
         intents=_read_all(folder, "intents/*.yaml", Intent.model_validate, _read_yaml),
         flows=_read_all(folder, "flows/*.yaml", Flow.model_validate, _read_yaml),
         articles=_read_all(folder, "articles/*.md", Article.model_validate, _read_article),
-        entities=_read(folder / "entities.yaml", TypeAdapter(tuple[EntityPattern, ...]).validate_python, _read_yaml),
+        entities=_read(folder / "entities.yaml", TypeAdapter(tuple[EntityKind, ...]).validate_python, _read_yaml),
         forms=_read_all(folder, "forms/*.yaml", Form.model_validate, _read_yaml),
         choice_words=_read(folder / "choices.yaml", TypeAdapter(dict[str, ChoiceWords]).validate_python, _read_yaml),
         approved=read_approved(folder),
@@ -152,6 +157,7 @@ def build_responders(
                 tone=desk.tone,
                 languages=desk.languages,
                 introduces_itself=desk.introduces_itself,
+                time_zone=desk.time_zone,
                 intents=tuple(intent for intent in content.intents if enabled(desk.name, intent)),
                 flows=content.flows,
                 content_version=content.version,

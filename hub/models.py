@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import ConfigError
 from core.nlu.corpus import LabelledText
-from core.nlu.entities import EntityFinder, EntityPattern
+from core.nlu.entities import EntityFinder, EntityKind
 from core.nlu.model import Model
 from core.nlu.model_file import FORMAT, from_bytes, to_bytes
 from core.nlu.training import Report, silent, train
@@ -22,7 +22,7 @@ NAME_CHARS = 12
 """Of a SHA-256 in hex: 48 bits name a set of examples."""
 
 
-def finder_of(patterns: Sequence[EntityPattern]) -> EntityFinder:
+def finder_of(patterns: Sequence[EntityKind]) -> EntityFinder:
     """Return what finds the entities of a content."""
     return EntityFinder(patterns)
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 
 from core.errors import ConfigError
 from core.ids import DeskName
@@ -40,6 +41,12 @@ Role = Literal["all", "web", "worker", "mail"]
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
 
+def _known_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name} is no time zone; Europe/Berlin is one")
+    return name
+
+
 class Desk(Model):
     """One service with its own accounts, tone and languages."""
 
@@ -50,6 +57,8 @@ class Desk(Model):
     languages: tuple[str, ...] = ("en",)
     introduces_itself: bool = True
     """Whether the bot says who it is, once, when it is added to a group or a channel."""
+    time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
+    """IANA name: what "yesterday" means where nobody tells the customer's own."""
 
 
 class AccountPlan(Model):

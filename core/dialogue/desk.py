@@ -40,6 +40,8 @@ class Desk(Model):
     flows: tuple[Flow, ...] = ()
     thresholds: Thresholds = Thresholds()
     content_version: str = ""
+    time_zone: str = "UTC"
+    """IANA name; what "yesterday" means where a customer's own is not known."""
     choice_words: dict[str, ChoiceWords] = {}
     """By language: how people write which entry of a list they mean."""
 

@@ -24,7 +24,7 @@ from core.events import (
 )
 from core.ports import Understander
 from core.replies import Choice
-from core.understanding import Understanding
+from core.understanding import Moment, Understanding
 
 TYPED_COMMAND = re.compile(r"/(\w{1,32})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 """`/help` typed where the platform has no commands; `/help@our_bot` as Telegram writes it in groups."""
@@ -117,19 +117,19 @@ def hear(conversation: Conversation, event: Event, now: datetime, desk: Desk, un
                 return Heard(Understanding(text=event.label or ""), trouble=TOO_LATE)
             return _picked(choice, Understanding(text=choice.label), desk)
         case CommandGiven():
-            return _hear_command(event.name, event.arguments, desk, understander)
+            return _hear_command(event.name, event.arguments, now, desk, understander)
         case FormSubmitted():
             return _hear_form(event, desk)
         case MessageReceived():
             return _hear_message(conversation, event, now, desk, understander)
         case _:
-            return _hear_command(OPENING_COMMAND, "", desk, understander)
+            return _hear_command(OPENING_COMMAND, "", now, desk, understander)
 
 
-def _hear_command(name: str, arguments: str, desk: Desk, understander: Understander) -> Heard:
+def _hear_command(name: str, arguments: str, now: datetime, desk: Desk, understander: Understander) -> Heard:
     intent = desk.by_command(name.lower())
     if intent is None and arguments.strip():
-        return _understood(arguments, desk, understander)
+        return _understood(arguments, now, desk, understander)
     intent = intent or desk.by_command(LOST_COMMAND)
     return Heard(Understanding(text=arguments), picked=intent.name if intent else None)
 
@@ -147,12 +147,13 @@ def _hear_message(
     offers = conversation.session.offered
     names_one = is_label(offers, event.text, now)
     if not names_one and (command := TYPED_COMMAND.fullmatch(event.text.strip())):
-        return _hear_command(command[1], command[2] or "", desk, understander)
+        return _hear_command(command[1], command[2] or "", now, desk, understander)
     text = event.text if names_one else _words_of(conversation, event)
     if not text.strip():
         return Heard(Understanding(text=""), trouble=_trouble_of(event))
-    heard = _with_quote(_understood(text, desk, understander), conversation, event, desk, understander)
-    if heard.understanding.entities and not names_one:
+    own = _understood(text, now, desk, understander)
+    heard = _with_quote(own, conversation, event, now, desk, understander)
+    if own.slots and not names_one:
         return heard
     words = desk.choice_words_in(conversation.session.language)
     if (choice := picked_by_text(offers, text, now, words)) is not None:
@@ -163,7 +164,12 @@ def _hear_message(
 
 
 def _with_quote(
-    heard: Heard, conversation: Conversation, event: MessageReceived, desk: Desk, understander: Understander
+    heard: Heard,
+    conversation: Conversation,
+    event: MessageReceived,
+    now: datetime,
+    desk: Desk,
+    understander: Understander,
 ) -> Heard:
     """Add what the quoted message says of the slots, where the person's own words say nothing of them.
 
@@ -171,8 +177,8 @@ def _with_quote(
     """
     if not event.quoted or conversation.session.position is not None:
         return heard
-    quoted = desk.slots_in(understander.understand(event.quoted))
-    return replace(heard, slots={**quoted, **heard.slots})
+    quoted = _understood(event.quoted, now, desk, understander)
+    return replace(heard, slots={**quoted.slots, **heard.slots})
 
 
 def _picked(choice: Choice, understanding: Understanding, desk: Desk) -> Heard:
@@ -182,8 +188,8 @@ def _picked(choice: Choice, understanding: Understanding, desk: Desk) -> Heard:
     return Heard(understanding, picked=choice.value)
 
 
-def _understood(text: str, desk: Desk, understander: Understander) -> Heard:
-    understanding = understander.understand(text)
+def _understood(text: str, now: datetime, desk: Desk, understander: Understander) -> Heard:
+    understanding = understander.understand(text, Moment(now=now, time_zone=desk.time_zone))
     return Heard(understanding, slots=desk.slots_in(understanding))
 
 

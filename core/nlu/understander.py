@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from core.nlu.corpus import LabelledText
-from core.nlu.entities import EntityFinder, masked
-from core.nlu.model import Model
-from core.understanding import Understanding
+from core.nlu.entities import EntityFinder
+from core.nlu.model import Model, Reading
+from core.understanding import Entity, Moment, Understanding
 
 MAX_READ_CHARS = 2000
 """Of a longer text only the beginning is read: a wish stands there, and a pasted log file must not cost seconds."""
@@ -18,16 +18,24 @@ class TextUnderstander:
         self._model = model
         self._finder = finder
 
-    def understand(self, text: str) -> Understanding:
-        """Return intents best first, and entities. The same text always reads the same."""
+    def understand(self, text: str, moment: Moment | None = None) -> Understanding:
+        """Return intents best first, and entities; dates only when the moment is known.
+
+        The same text at the same moment always reads the same.
+        """
         text = text[:MAX_READ_CHARS]
         if not text.strip():
             return Understanding(text=text)
-        entities = self._finder.find(text)
-        reading = self._model.read(masked(text, entities))
+        entities = self._finder.find(text, moment)
+        reading = self.read(text, entities)
         return Understanding(text=text, intents=reading.intents, entities=entities, in_scope=reading.in_scope)
+
+    def read(self, text: str, entities: Sequence[Entity] | None = None) -> Reading:
+        """Return the intent model's reading of a text with its identifiers masked."""
+        known = self._finder.find(text) if entities is None else entities
+        return self._model.read(self._finder.masked(text, known))
 
 
 def prepared(examples: Sequence[LabelledText], finder: EntityFinder) -> list[LabelledText]:
     """Mask the entities of examples as `understand` masks those of texts; what is trained is what is read."""
-    return [(masked(text, finder.find(text)), label) for text, label in examples]
+    return [(finder.masked(text, finder.find(text)), label) for text, label in examples]

@@ -30,7 +30,7 @@ from core.dialogue.hearing import hear
 from core.dialogue.intents import Intent
 from core.ids import DeskName, EventId
 from core.replies import ApiCall, Choice, Reply
-from core.understanding import Understanding
+from core.understanding import Moment, Understanding
 from hub.adapters import BUILT_IN
 from hub.cli.replay import account_for_replay
 from hub.clock import SystemClock
@@ -150,7 +150,7 @@ class Spoken:
 class Deaf:
     """Understands nothing, so that only the choices are read."""
 
-    def understand(self, text: str) -> Understanding:
+    def understand(self, text: str, moment: Moment | None = None) -> Understanding:
         return Understanding(text=text)
 
 

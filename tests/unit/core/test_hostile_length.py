@@ -7,9 +7,10 @@ import pytest
 from core.dialogue.choices import TTL, came_late, is_label, offered, picked_by_text, token
 from core.dialogue.hearing import TYPED_COMMAND
 from core.ids import EventId
-from core.nlu.entities import EntityFinder, EntityPattern
+from core.nlu.entities import EntityFinder
 from core.nlu.features import normalized, pieces, words
 from core.replies import Choice
+from core.understanding import Moment
 from hub.content import load_content
 from tests.conversation.telling import NOW
 from tests.shared_files import PROJECT
@@ -42,9 +43,9 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_reading_a_text_is_bounded(name: str) -> None:
     text = TEXTS[name]
-    finder = EntityFinder([EntityPattern.model_validate(kind.model_dump()) for kind in CONTENT.entities])
+    finder = EntityFinder(CONTENT.entities)
     started = time.process_time()
-    finder.find(text)
+    finder.find(text, Moment(now=NOW))
     words(text[:4000])
     pieces(normalized(text[:4000]))
     choice_words = CONTENT.choice_words["en"]

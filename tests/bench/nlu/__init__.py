@@ -1,0 +1,1 @@
+"""`make nlu-bench`: understanding on public sets, by the same code as the product's."""
