@@ -46,7 +46,7 @@ HANDOFF_NOTICES: dict[HandoffReason, str] = {
 }
 OTHER_HANDOFF_NOTICE = "handoff_taken_over"
 ENGINE_TEMPLATES = frozenset(
-    {"article", "clarify", "cancelled", "back_with_bot", TOO_LATE, NO_WORDS, *TROUBLES.values()}
+    {"article", "clarify", "clarify_one", "cancelled", "back_with_bot", TOO_LATE, NO_WORDS, *TROUBLES.values()}
     | {"opted_out", "introduction", OTHER_HANDOFF_NOTICE, *FALLBACKS, *HANDOFF_NOTICES.values()}
 )
 """Every template that is named by code rather than by content."""
@@ -274,7 +274,7 @@ class Bot:
         """Follow a sure intent, else an article that answers, else an intent that is likely and stands alone."""
         limits = self.desk.thresholds
         ranked = self.desk.ranked(scene.heard.understanding)
-        best = ranked[0] if ranked else None
+        best = ranked[0] if ranked and scene.heard.understanding.in_scope else None
         if best is not None and best.confidence >= limits.sure and (done := self._take(scene, best)) is not None:
             return done
         if (answer := self._search(scene)) is not None:
@@ -347,16 +347,24 @@ class Bot:
         return len(ranked) > 1 and ranked[0].confidence - ranked[1].confidence < limits.close
 
     def _clarify(self, scene: Scene) -> Draft | None:
-        """Ask which of two was meant, when both are worth a question and neither leads (row 103)."""
+        """Ask which of two was meant, when both are worth a question and neither leads (row 103).
+
+        A text that is unlike all we know is never acted upon, however sure the model is: it is asked about.
+        """
         two = [
             score
             for score in self.desk.ranked(scene.heard.understanding)[:2]
             if score.confidence >= self.desk.thresholds.clarify and self._may_offer(score.name)
         ]
-        if len(two) < 2 or not self._is_close(two):
+        is_strange = not scene.heard.understanding.in_scope
+        if not two or (not is_strange and (len(two) < 2 or not self._is_close(two))):
             return None
         draft = Draft(scene.session, "clarify", confidence=two[0].confidence)
-        return draft.say("clarify", offer=tuple(score.name for score in two), kind="question")
+        offer = tuple(score.name for score in two)
+        if len(two) > 1:
+            return draft.say("clarify", offer=offer, kind="question")
+        person = (self._person,) if self._person is not None and self._person not in offer else ()
+        return draft.say("clarify_one", offer=(*offer, *person), kind="question")
 
     def _may_offer(self, name: str) -> bool:
         intent = self.desk.intent(name)
