@@ -53,7 +53,7 @@ def load_model(
     learned_from = prepared(examples, finder)
     if cache is None:
         return train(learned_from, encoder, report)
-    path = cache / model_name(learned_from, encoder)
+    path = cache / _name(learned_from, encoder)
     if (stored := _stored(path, encoder)) is not None:
         return stored
     model = train(learned_from, encoder, report)
@@ -61,8 +61,12 @@ def load_model(
     return model
 
 
-def model_name(examples: Sequence[LabelledText], encoder: Encoder | None) -> str:
+def model_name(examples: Sequence[LabelledText], finder: EntityFinder, encoder: Encoder | None) -> str:
     """Name the file of a model by what it is learned from."""
+    return _name(prepared(examples, finder), encoder)
+
+
+def _name(examples: Sequence[LabelledText], encoder: Encoder | None) -> str:
     learned_from = repr((encoder.name if encoder is not None else None, list(examples)))
     return f"intents-{FORMAT}-{hashlib.sha256(learned_from.encode()).hexdigest()[:NAME_CHARS]}.npz"
 

@@ -6,12 +6,13 @@ scope is needed (NLU.md section 5).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.nlu.corpus import Corpus
-from core.nlu.model import Evidence, Judgement, log_odds
+from core.nlu.model import Evidence, Judgement, Scores, log_odds
 from core.understanding import OUT_OF_SCOPE
 
 REJECTED = 0.05
@@ -19,12 +20,13 @@ REJECTED = 0.05
 RIDGE = 1.0
 """Keeps the weights of a curve through few points, or through points that are all right, from growing without end."""
 NEWTON_STEPS = 50
+BINS = 10
 
 Doubles = NDArray[np.float64]
 
 
-def judge(corpus: Corpus, unseen: Sequence[tuple[int, Evidence]]) -> Judgement:
-    """Fit the judgement; `unseen` are rows of the corpus with their evidence."""
+def judge(corpus: Corpus, unseen: Sequence[tuple[int, Evidence]]) -> tuple[Judgement, Scores]:
+    """Fit the judgement, and tell how good it is; `unseen` are rows of the corpus with their evidence."""
     labels = corpus.labels[[row for row, _ in unseen]]
     evidence = [each for _, each in unseen]
     margin_weight, network_weight = _blend(evidence, labels)
@@ -36,7 +38,17 @@ def judge(corpus: Corpus, unseen: Sequence[tuple[int, Evidence]]) -> Judgement:
     steep, near, offset = _curve(np.column_stack((odds, belonging)), right)
     ours = np.array([corpus.intents[label] != OUT_OF_SCOPE for label in labels])
     border = float(np.quantile(belonging[ours], REJECTED)) if ours.any() else 0.0
-    return Judgement(margin_weight, network_weight, (steep, near), offset, border)
+    judgement = Judgement(margin_weight, network_weight, (steep, near), offset, border)
+    sure = np.array([float(judgement.confidences(each).max()) for each in evidence])
+    error = calibration_error(sure, right)
+    return judgement, Scores(len(corpus.labels), len(labels), float(right.mean()), error)
+
+
+def calibration_error(confidences: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:
+    """Return by how much confidence and share of right readings differ, on average over ten bins."""
+    bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
+    groups = [bins == number for number in np.unique(bins)]
+    return float(sum(abs(confidences[group].mean() - right[group].mean()) * group.mean() for group in groups))
 
 
 def _blend(evidence: Sequence[Evidence], labels: NDArray[np.int64]) -> tuple[float, float]:

@@ -86,6 +86,23 @@ def log_odds(share: float) -> float:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """How well examples were read that the members had not seen: what a model card says.
+
+    Args:
+        examples: all that the model was learned from.
+        kept_aside: those that were judged unseen.
+        accuracy: share of these whose intent came first.
+        calibration_error: by how much confidence and share of right readings differ, on average over ten bins.
+    """
+
+    examples: int
+    kept_aside: int
+    accuracy: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the model makes of a text."""
 
@@ -107,6 +124,7 @@ class Model:
         judgement: how the members are weighed.
         words: to mend misspelt words with, most frequent first.
         encoder: the one that the model was trained with, or None.
+        scores: how well it read what it had not seen.
     """
 
     intents: tuple[str, ...]
@@ -116,6 +134,7 @@ class Model:
     judgement: Judgement
     words: tuple[str, ...]
     encoder: Encoder | None
+    scores: Scores
 
     def __post_init__(self) -> None:
         """Refuse parts that do not belong together.

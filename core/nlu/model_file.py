@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from core.errors import ConfigError
 from core.nlu.dense import Neighbours, Network
 from core.nlu.linear import Linear
-from core.nlu.model import Judgement, Model
+from core.nlu.model import Judgement, Model, Scores
 from core.nlu.vectors import Encoder, Floats
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the arrays change their meaning; older bytes are then trained anew."""
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -28,6 +28,7 @@ def to_bytes(model: Model) -> bytes:
         "intents": model.intents,
         "encoder": model.encoder.name if model.encoder is not None else None,
         "judgement": asdict(model.judgement),
+        "scores": asdict(model.scores),
     }
     arrays: Arrays = {
         "about": _packed(json.dumps(about)),
@@ -90,6 +91,7 @@ def _from_arrays(arrays: Arrays, encoder: Encoder | None) -> Model:
         judgement=Judgement(**{**judgement, "slopes": tuple(judgement["slopes"])}),
         words=_lines(arrays["words"]),
         encoder=encoder,
+        scores=Scores(**about["scores"]),
     )
 
 

@@ -63,11 +63,19 @@ def train(examples: Sequence[LabelledText], encoder: Encoder | None = None, repo
     Raises:
         ConfigError: fewer than two intents, or an intent with fewer than `MIN_EXAMPLES` examples.
     """
+    from threadpoolctl import threadpool_limits
+
     _check([label for _, label in examples])
+    with threadpool_limits(1):  # the matrices are small: a second thread would wait more than it works
+        return _train(examples, encoder, report)
+
+
+def _train(examples: Sequence[LabelledText], encoder: Encoder | None, report: Report) -> Model:
     report("reading the examples", 0.0)
     corpus = corpus_of(examples, encoder)
+    report("reading the examples", 1.0)
     everything = np.arange(len(corpus.labels))
-    judgement = judge(corpus, list(_unseen(corpus, report)))
+    judgement, scores = judge(corpus, list(_unseen(corpus, report)))
     members = _learn(corpus, everything, lambda share: report("learning from all examples", share), rough=False)
     return Model(
         intents=corpus.intents,
@@ -77,6 +85,7 @@ def train(examples: Sequence[LabelledText], encoder: Encoder | None = None, repo
         judgement=judgement,
         words=vocabulary(corpus.texts),
         encoder=encoder,
+        scores=scores,
     )
 
 

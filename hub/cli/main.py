@@ -14,6 +14,7 @@ from hub.cli import (
     emulate,
     holds,
     media,
+    nlu,
     notify,
     replay,
     schema,
@@ -44,6 +45,7 @@ app.add_typer(channel.app, name="channel")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(holds.app, name="holds")
 app.add_typer(media.app, name="media")
+app.add_typer(nlu.app, name="nlu")
 app.add_typer(spool.app, name="spool")
 app.add_typer(templates.app, name="templates")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from core.nlu.calibration import calibration_error
 from core.nlu.corpus import LabelledText
 from core.nlu.entities import EntityFinder
 from core.nlu.model import Model, Reading
@@ -29,7 +30,6 @@ from tests.bench.nlu.sets import Task, task, with_typos
 from tests.shared_files import PROJECT
 
 WARM_UP = 200
-BINS = 10
 TYPOS = (0.1, 0.2)
 
 
@@ -62,7 +62,12 @@ def quality(understander: TextUnderstander, job: Task) -> dict[str, float]:
     """Read all messages, with and without typos, and the strange ones."""
     readings = [understander.read(text) for text, _ in job.read]
     right = correct(readings, job.read)
-    figures = {"messages": float(len(right)), "accuracy": percent(right), "calibration error": ece(readings, right)}
+    sure = np.array([reading.intents[0].confidence for reading in readings])
+    figures = {
+        "messages": float(len(right)),
+        "accuracy": percent(right),
+        "calibration error": calibration_error(sure, right),
+    }
     for share in TYPOS:
         typed = with_typos(job.read, share)
         figures[f"accuracy, {share:.0%} typos"] = percent(
@@ -83,13 +88,6 @@ def correct(readings: Sequence[Reading], messages: Sequence[LabelledText]) -> np
 def percent(right: np.ndarray) -> float:
     """Return the share that is right."""
     return 100.0 * float(right.mean())
-
-
-def ece(readings: Sequence[Reading], right: np.ndarray) -> float:
-    """Return by how much confidence and share of right readings differ, on average over ten bins."""
-    sure = np.array([reading.intents[0].confidence for reading in readings])
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    return sum(abs(sure[bins == n].mean() - right[bins == n].mean()) * (bins == n).mean() for n in np.unique(bins))
 
 
 def scope(ours: Sequence[Reading], strange: Sequence[Reading]) -> dict[str, float]:

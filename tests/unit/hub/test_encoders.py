@@ -89,6 +89,7 @@ def test_files_of_another_shape_are_refused(tmp_path: Path) -> None:
     write_table(tmp_path / TABLE, kind="F32")
     with pytest.raises(ConfigError, match="not F16"):
         static_vectors(tmp_path)
+    write_table(tmp_path / TABLE)
     (tmp_path / TOKENS).write_text("{}")
     with pytest.raises(ConfigError, match="no tokenizer"):
         static_vectors(tmp_path)
