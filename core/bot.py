@@ -107,7 +107,8 @@ class Bot:
         if conversation.owner != "bot":
             return self._beside_people(conversation, event, heard, now)
         session = conversation.session
-        session = session.model_copy(update={"slots": {**session.slots, **heard.slots}})
+        language = self._spoken(event, heard) or session.language
+        session = session.model_copy(update={"slots": {**session.slots, **heard.slots}, "language": language})
         draft = self._decide(Scene(session, heard, now, results))
         if isinstance(draft, ActionWanted):
             return draft
@@ -211,6 +212,11 @@ class Bot:
                 "session": session.model_copy(update={"turns": session.turns + 1, "language": language}),
             }
         )
+
+    def _spoken(self, event: Event, heard: Heard) -> str | None:
+        """Return the language that the words are in, where the platform does not say the person's own."""
+        told = heard.understanding.language
+        return told if event.locale is None and told in self.desk.languages else None
 
     # Beside people: the bot is silent until the customer asks for it.
 

@@ -24,6 +24,32 @@ class Entity(Model):
     """Span in the raw text, in code points."""
 
 
+class Wish(Model):
+    """One of several goals in a message."""
+
+    name: str
+    confidence: float
+    start: int
+    end: int
+    """Span of the words that say it, in code points of the raw text."""
+
+
+class Mood(Model):
+    """How a text sounds, each from 0 to 1."""
+
+    negative: float
+    positive: float
+    urgent: float
+
+    @property
+    def sentiment(self) -> Literal["negative", "neutral", "positive"]:
+        """Return the likeliest of the three; what is left over is neutral."""
+        neutral = 1.0 - self.negative - self.positive
+        if max(self.negative, self.positive) <= neutral:
+            return "neutral"
+        return "negative" if self.negative > self.positive else "positive"
+
+
 class Moment(Model):
     """When and where a text was written: what "last Thursday" depends on."""
 
@@ -39,6 +65,10 @@ class Understanding(Model):
     intents: tuple[IntentScore, ...] = ()
     entities: tuple[Entity, ...] = ()
     language: str | None = None
+    wishes: tuple[Wish, ...] = ()
+    """The goals of a message that has more than one, in order."""
+    mood: Mood | None = None
+    """None where the content has no examples of moods."""
     in_scope: bool = True
     """Whether the text is like anything that the intents were learned from; if not, the intents are guesses."""
 

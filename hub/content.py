@@ -1,6 +1,7 @@
 """The bot's content: read from `config/content`, checked as a whole, made into one bot for each desk.
 
     entities.yaml        data of a known form
+    moods.yaml           how people sound; may be left out
     choices.yaml         how people write which entry of a list they mean, by language
     intents/<name>.yaml  what people come for, in their own words
     articles/<id>.md     answers, with front matter
@@ -35,7 +36,7 @@ from core.nlu.corpus import LabelledText
 from core.nlu.entities import EntityKind
 from core.nlu.vectors import Encoder
 from hub.approved import NONE_APPROVED, ApprovedTemplates, read_approved
-from hub.models import finder_of, understander_of
+from hub.models import MoodExamples, finder_of, understander_of
 
 HOME, TYPING = "home", "typing"
 """The templates of what a channel shows before anybody writes, and while an answer is being made."""
@@ -87,6 +88,7 @@ class Content:
     choice_words: dict[str, ChoiceWords]
     forms: tuple[Form, ...] = ()
     approved: ApprovedTemplates = NONE_APPROVED
+    moods: MoodExamples | None = None
 
     @property
     def templates(self) -> frozenset[str]:
@@ -126,6 +128,7 @@ def load_content(folder: Path) -> Content:
         forms=_read_all(folder, "forms/*.yaml", Form.model_validate, _read_yaml),
         choice_words=_read(folder / "choices.yaml", TypeAdapter(dict[str, ChoiceWords]).validate_python, _read_yaml),
         approved=read_approved(folder),
+        moods=_moods(folder),
     )
     _check(content, folder)
     return content
@@ -147,7 +150,10 @@ def build_responders(
         enabled: tells whether a desk does an intent; all by default.
         encoder: the backend beside the lexical one; None: lexical alone.
     """
-    understander = understander_of(content.examples, finder_of(content.entities), model_cache, encoder)
+    desks = tuple(desks)
+    languages = [language for desk in desks for language in desk.languages]
+    finder = finder_of(content.entities)
+    understander = understander_of(content.examples, finder, model_cache, encoder, content.moods, languages)
     library = Library(content.articles)
     key = secrets.token_bytes(32)  # only whoever offers needs it, and tokens are committed with what they mean
     return {
@@ -169,6 +175,11 @@ def build_responders(
         )
         for desk in desks
     }
+
+
+def _moods(folder: Path) -> MoodExamples | None:
+    path = folder / "moods.yaml"
+    return _read(path, MoodExamples.model_validate, _read_yaml) if path.exists() else None
 
 
 def _version(folder: Path) -> str:

@@ -8,18 +8,48 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from core.errors import ConfigError
+from core.model import Model as Record
 from core.nlu.corpus import LabelledText
 from core.nlu.entities import EntityFinder, EntityKind
+from core.nlu.language import telling
 from core.nlu.model import Model
 from core.nlu.model_file import FORMAT, from_bytes, to_bytes
-from core.nlu.training import Report, silent, train
+from core.nlu.moods import Moods
+from core.nlu.training import MIN_EXAMPLES, Report, silent, train
 from core.nlu.understander import TextUnderstander, prepared
 from core.nlu.vectors import Encoder
 
 NAME_CHARS = 12
 """Of a SHA-256 in hex: 48 bits name a set of examples."""
+
+Examples = Annotated[tuple[str, ...], Field(min_length=MIN_EXAMPLES)]
+
+
+class Sentiments(Record):
+    """How people feel about their matter, in examples."""
+
+    negative: Examples
+    neutral: Examples
+    positive: Examples
+
+
+class Urgencies(Record):
+    """Whether a matter can wait, in examples."""
+
+    normal: Examples
+    urgent: Examples
+
+
+class MoodExamples(Record):
+    """How people sound."""
+
+    sentiment: Sentiments
+    urgency: Urgencies
 
 
 def finder_of(patterns: Sequence[EntityKind]) -> EntityFinder:
@@ -28,10 +58,30 @@ def finder_of(patterns: Sequence[EntityKind]) -> EntityFinder:
 
 
 def understander_of(
-    examples: Sequence[LabelledText], finder: EntityFinder, cache: Path | None, encoder: Encoder | None
+    examples: Sequence[LabelledText],
+    finder: EntityFinder,
+    cache: Path | None,
+    encoder: Encoder | None,
+    moods: MoodExamples | None = None,
+    languages: Sequence[str] = (),
 ) -> TextUnderstander:
-    """Return what reads the texts of a content; see `load_model`."""
-    return TextUnderstander(load_model(examples, finder, cache, encoder), finder)
+    """Return what reads the texts of a content; see `load_model`. Without examples of moods none is told."""
+    model = load_model(examples, finder, cache, encoder)
+    read_moods = moods_of(moods, finder, cache, encoder) if moods is not None else None
+    return TextUnderstander(model, finder, read_moods, telling(languages))
+
+
+def moods_of(moods: MoodExamples, finder: EntityFinder, cache: Path | None, encoder: Encoder | None) -> Moods:
+    """Return what reads moods; its models are kept like that of the intents."""
+    return Moods(
+        sentiment=load_model(labelled(moods.sentiment), finder, cache, encoder),
+        urgency=load_model(labelled(moods.urgency), finder, cache, encoder),
+    )
+
+
+def labelled(examples: Sentiments | Urgencies) -> list[LabelledText]:
+    """Return each example with its label."""
+    return [(text, label) for label, texts in examples.model_dump().items() for text in texts]
 
 
 def load_model(

@@ -158,6 +158,11 @@ class Model:
             in_scope=evidence.belonging >= self.judgement.border,
         )
 
+    def shares(self, text: str) -> dict[str, float]:
+        """Return what share of the belief each intent has; the sum is one."""
+        shares = self.judgement.shares(self.evidence(self._speller.mend(normalized(text))))
+        return dict(zip(self.intents, shares.tolist(), strict=True))
+
     def evidence(self, text: str) -> Evidence:
         """Return what the members say of a normalized text."""
         if self.encoder is None or self.network is None or self.neighbours is None:

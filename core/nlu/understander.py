@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from core.nlu.clauses import wishes
 from core.nlu.corpus import LabelledText
 from core.nlu.entities import EntityFinder
+from core.nlu.language import Tell
 from core.nlu.model import Model, Reading
+from core.nlu.moods import Moods
 from core.understanding import Entity, Moment, Understanding
 
 MAX_READ_CHARS = 2000
@@ -12,11 +15,16 @@ MAX_READ_CHARS = 2000
 
 
 class TextUnderstander:
-    """Joins the entity patterns and the intent model."""
+    """Joins the entities, the intent model, moods and language."""
 
-    def __init__(self, model: Model, finder: EntityFinder) -> None:
+    def __init__(
+        self, model: Model, finder: EntityFinder, moods: Moods | None = None, tell_language: Tell = lambda _text: None
+    ) -> None:
+        """Take what reads; without moods and a language those fields stay empty."""
         self._model = model
         self._finder = finder
+        self._moods = moods
+        self._tell_language = tell_language
 
     def understand(self, text: str, moment: Moment | None = None) -> Understanding:
         """Return intents best first, and entities; dates only when the moment is known.
@@ -28,7 +36,15 @@ class TextUnderstander:
             return Understanding(text=text)
         entities = self._finder.find(text, moment)
         reading = self.read(text, entities)
-        return Understanding(text=text, intents=reading.intents, entities=entities, in_scope=reading.in_scope)
+        return Understanding(
+            text=text,
+            intents=reading.intents,
+            entities=entities,
+            language=self._tell_language(text),
+            wishes=wishes(text, self.read),
+            mood=self._moods.read(text) if self._moods is not None else None,
+            in_scope=reading.in_scope,
+        )
 
     def read(self, text: str, entities: Sequence[Entity] | None = None) -> Reading:
         """Return the intent model's reading of a text with its identifiers masked."""

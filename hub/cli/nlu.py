@@ -63,7 +63,9 @@ def read(text: str, config: ConfigOption = None, backend: Backend = None) -> Non
     content: Content = load_content(settings.content)
     finder = finder_of(content.entities)
     encoder = load_encoder(settings.understanding)
-    understander = understander_of(content.examples, finder, settings.data / "models", encoder)
+    languages = [language for desk in settings.desks for language in desk.languages]
+    models = settings.data / "models"
+    understander = understander_of(content.examples, finder, models, encoder, content.moods, languages)
     moment = Moment(now=SystemClock().now().astimezone(UTC), time_zone=settings.desks[0].time_zone)
     console.print_json(understander.understand(text, moment).model_dump_json())
 
