@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.nlu.vectors import Floats, Halves
+from core.nlu.vectors import Floats
 
 NEIGHBOURS = 5
 """How many of the nearest examples tell how near a text is to all we know (NLU.md section 5, kNN5)."""
@@ -43,13 +43,13 @@ class Neighbours:
         starts: shape (intents + 1,): where the examples of each intent begin, and the end.
     """
 
-    vectors: Halves
+    vectors: Floats
     starts: NDArray[np.int64]
 
     def nearness(self, vector: Floats, margins: Floats) -> float:
         """Return the mean cosine of the nearest examples among those of the intents with the best margins."""
         count = min(LOOKED_THROUGH, len(margins))
         best = np.argpartition(-margins, count - 1)[:count]
-        near = [self.vectors[self.starts[intent] : self.starts[intent + 1]] for intent in best]
-        cosines = np.concatenate(near).astype(np.float32) @ vector[: self.vectors.shape[1]]
-        return float(np.sort(cosines)[-NEIGHBOURS:].mean())
+        own = vector[: self.vectors.shape[1]]
+        cosines = [self.vectors[self.starts[intent] : self.starts[intent + 1]] @ own for intent in best.tolist()]
+        return float(np.sort(np.concatenate(cosines))[-NEIGHBOURS:].mean())

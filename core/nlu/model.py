@@ -21,6 +21,8 @@ from core.understanding import IntentScore
 NEARNESS_WEIGHT = 2.0
 """What nearness to known examples counts beside the best margin, when we ask whether a text is ours (NLU.md 5)."""
 MAX_LOG_ODDS = 12.0
+RANKED = 10
+"""Intents that a reading tells, the best ones; what comes behind them is never worth a question."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Reading:
     """What the model makes of a text."""
 
     intents: tuple[IntentScore, ...]
-    """Best first; equal ones in the order of training."""
+    """The best ones, best first; equal ones in the order of training."""
     belonging: float
     in_scope: bool
 
@@ -148,14 +150,18 @@ class Model:
 
     def read(self, text: str) -> Reading:
         """Read a text. The same text always reads the same."""
-        evidence = self.evidence(self._speller.mend(normalized(text)))
+        written = normalized(text)
+        mended = self._speller.mend(written)
+        evidence = self.evidence(mended)
         confidences = self.judgement.confidences(evidence)
-        order = np.argsort(-confidences, kind="stable").tolist()
-        values = confidences.tolist()
+        order = np.argsort(-confidences, kind="stable")[:RANKED].tolist()
+        belonging = evidence.belonging
+        if mended != written:  # mending makes any text more like ours: its own words count as much
+            belonging = (belonging + self.evidence(written).belonging) / 2
         return Reading(
-            intents=tuple(IntentScore.model_construct(name=self.intents[i], confidence=values[i]) for i in order),
-            belonging=evidence.belonging,
-            in_scope=evidence.belonging >= self.judgement.border,
+            intents=tuple(IntentScore(name=self.intents[i], confidence=float(confidences[i])) for i in order),
+            belonging=belonging,
+            in_scope=belonging >= self.judgement.border,
         )
 
     def shares(self, text: str) -> dict[str, float]:

@@ -52,7 +52,7 @@ def _dense(model: Model) -> Arrays:
     names = ("first", "first_bias", "second", "second_bias")
     return {
         **dict(zip(names, (*network.first, *network.second), strict=True)),
-        "neighbours": neighbours.vectors,
+        "neighbours": neighbours.vectors.astype(np.float16),
         "starts": neighbours.starts,
     }
 
@@ -103,7 +103,7 @@ def _network(arrays: Arrays) -> Network:
 
 
 def _neighbours(arrays: Arrays) -> Neighbours:
-    return Neighbours(vectors=arrays["neighbours"].astype(np.float16), starts=arrays["starts"].astype(np.int64))
+    return Neighbours(vectors=_floats(arrays["neighbours"]), starts=arrays["starts"].astype(np.int64))
 
 
 def _floats(array: NDArray[np.generic]) -> Floats:

@@ -32,6 +32,7 @@ FOLDS_OF_MORE = 3
 MANY_EXAMPLES = 2000
 """From so many on one part is kept aside instead of each part in turn."""
 KEPT_ASIDE = 0.15
+DIRECTIONS_OF_MANY = 64
 REGULARISATION = 1.0
 TOLERANCE = 1e-2
 """Ten times liblinear's own: half the time at the same accuracy (NLU.md section 2)."""
@@ -138,37 +139,52 @@ def _linear(corpus: Corpus, rows: Rows, tolerance: float) -> Linear:
 
     kinds = (corpus.words, corpus.pieces)
     idf = [kind.idf(rows) for kind in kinds]
-    middle = corpus.vectors[rows, : corpus.comparable].mean(axis=0)
-    values = _values(corpus, rows, idf, middle)
+    own = corpus.vectors[rows, : corpus.comparable]
+    middle, basis = own.mean(axis=0), _basis(own)
     machine = LinearSVC(C=REGULARISATION, tol=tolerance, class_weight="balanced", random_state=SEED)
-    machine.fit(values, corpus.labels[rows])
+    machine.fit(_values(corpus, rows, idf, (own - middle) @ basis), corpus.labels[rows])
     weights, bias = machine.coef_.T, machine.intercept_
     if weights.shape[1] == 1:  # scikit-learn has one border for two intents (NLU.md section 9, trap 3)
         weights, bias = np.hstack((-weights, weights)), np.concatenate((-bias, bias))
     features = sum(len(kind.names) for kind in kinds)
     known = np.flatnonzero(np.concatenate(idf))
     names = [tuple(kind.names[i] for i in np.flatnonzero(own)) for kind, own in zip(kinds, idf, strict=True)]
+    vector_weights = basis @ weights[features:]
     return Linear(
         vocabularies=(names[0], names[1]),
         idf=np.concatenate(idf)[known].astype(np.float32),
         weights=weights[known].astype(np.float32),
-        bias=(bias - middle @ weights[features:]).astype(np.float32),
-        vector_weights=weights[features:].astype(np.float32),
+        bias=(bias - middle @ vector_weights).astype(np.float32),
+        vector_weights=vector_weights.astype(np.float32),
     )
 
 
-def _values(corpus: Corpus, rows: Rows, idf: Sequence[NDArray[np.float64]], middle: NDArray[np.float32]) -> Any:
+def _basis(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the directions in which vectors are seen, shape (comparable numbers, directions).
+
+    Of many examples only those in which they differ most: the time of the machine goes with their number, and what is
+    lost is seen by the network (docs/nlu.md).
+    """
+    size = vectors.shape[1]
+    if len(vectors) < MANY_EXAMPLES or size <= DIRECTIONS_OF_MANY:
+        return np.eye(size, dtype=np.float32)
+    _, directions = np.linalg.eigh(np.cov(vectors.astype(np.float64), rowvar=False))
+    return np.asarray(directions[:, -DIRECTIONS_OF_MANY:], dtype=np.float32)
+
+
+def _values(corpus: Corpus, rows: Rows, idf: Sequence[NDArray[np.float64]], vectors: NDArray[np.float32]) -> Any:
     from scipy.sparse import csr_matrix, hstack
 
     parts = [kind.weighed(rows, own) for kind, own in zip((corpus.words, corpus.pieces), idf, strict=True)]
-    return hstack([*parts, csr_matrix(corpus.vectors[rows, : corpus.comparable] - middle)]).tocsr()
+    return hstack([*parts, csr_matrix(vectors)]).tocsr()
 
 
 def _neighbours(corpus: Corpus, rows: Rows) -> Neighbours:
     order = rows[np.argsort(corpus.labels[rows], kind="stable")]
     counts = np.bincount(corpus.labels[rows], minlength=len(corpus.intents))
     return Neighbours(
-        corpus.vectors[order, : corpus.comparable].astype(np.float16), np.concatenate(([0], np.cumsum(counts)))
+        corpus.vectors[order, : corpus.comparable].astype(np.float16).astype(np.float32),
+        np.concatenate(([0], np.cumsum(counts))),
     )
 
 

@@ -29,8 +29,8 @@ BOUNDS = {
     ("BANKING77 10-shot", "accuracy"): (82.0, 84.5),
     ("CLINC150 full", "accuracy"): (93.5, 95.0),
     ("CLINC150 full", "AUROC"): (0.965, 0.975),
-    ("CLINC150 full", "accuracy at the border"): (91.4, 92.0),
-    ("CLINC150 full", "strange rejected"): (85.0, 88.0),
+    ("CLINC150 full", "accuracy, border of validation"): (91.4, 92.0),
+    ("CLINC150 full", "strange rejected, border of validation"): (85.0, 88.0),
     ("HWU64 full", "accuracy"): (90.0, 91.5),
     ("HWU64 10-shot", "accuracy"): (78.0, 80.5),
     ("BANKING77 full", "accuracy, 20% typos"): (91.5, 92.5),
@@ -72,7 +72,7 @@ def run(name: str, backend: str) -> dict[str, float]:
 
 def interval(name: str, figures: dict[str, float]) -> str:
     """Return half the width of the 95 % interval of a share, in points; Wilson's."""
-    count = figures["strange" if name == "strange rejected" else "messages"]
+    count = figures["strange" if name.startswith("strange") else "messages"]
     share, square = figures[name] / 100, DEVIATIONS**2
     half = DEVIATIONS * math.sqrt(share * (1 - share) / count + square / (4 * count**2)) / (1 + square / count)
     return f"\u00b1{100 * half:.1f}"
@@ -83,7 +83,7 @@ def show(figures: dict[str, dict[str, float]]) -> None:
     table = Table("task", "figure", "measured", "95 %", "floor", "aim")
     for name, measured in figures.items():
         for figure, value in measured.items():
-            is_share = figure.startswith("accuracy") or figure == "strange rejected"
+            is_share = figure.startswith(("accuracy", "strange rejected"))
             floor, aim = BOUNDS.get((name, figure), ("", ""))
             shown = f"{value:.3f}" if figure in ("AUROC", "calibration error") or "ms" in figure else f"{value:.2f}"
             table.add_row(name, figure, shown, interval(figure, measured) if is_share else "", str(floor), str(aim))

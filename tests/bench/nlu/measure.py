@@ -6,16 +6,18 @@ Times are CPU times of this process, so that other work on the machine counts li
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import psutil
 
-from core.nlu.calibration import calibration_error
+from core.nlu.calibration import REJECTED, calibration_error
 from core.nlu.corpus import LabelledText
 from core.nlu.entities import EntityFinder
 from core.nlu.model import Model, Reading
@@ -29,7 +31,8 @@ from hub.settings import Understanding
 from tests.bench.nlu.sets import Task, task, with_typos
 from tests.shared_files import PROJECT
 
-WARM_UP = 200
+MEASURED = 1000
+PASSES = 7
 TYPOS = (0.1, 0.2)
 
 
@@ -37,17 +40,41 @@ def measure(name: str, backend: str) -> dict[str, float]:
     """Return the figures of a task, in percent, seconds, milliseconds and MB."""
     job = task(name)
     encoder = load_encoder(Understanding.model_validate({"backend": backend}))
-    finder = EntityFinder(load_content(PROJECT / "config" / "content").entities)
+    finder = content_finder()
     with tempfile.TemporaryDirectory() as folder:
-        began = time.process_time()
-        load_model(job.learned, finder, Path(folder), encoder)
-        trained_s = time.process_time() - began
+        trained_s = trained(name, backend, Path(folder))
         (path,) = Path(folder).iterdir()
         model, load_s = loaded(path, encoder)
         figures = {"training CPU s": trained_s, "model MB": path.stat().st_size / 2**20, "loading CPU s": load_s}
     understander = TextUnderstander(model, finder)
     figures |= quality(understander, job) | speed(understander, [text for text, _ in job.read])
     return figures | {"memory MB": psutil.Process().memory_info().rss / 2**20}
+
+
+def trained(name: str, backend: str, folder: Path) -> float:
+    """Train in a process of its own, so that the memory of this one is that of reading; return its CPU time."""
+    before = children_s()
+    learner = get_context("spawn").Process(target=learn, args=(name, backend, folder))
+    learner.start()
+    learner.join()
+    return children_s() - before
+
+
+def children_s() -> float:
+    """Return the CPU time of the processes that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def learn(name: str, backend: str, folder: Path) -> None:
+    """Learn a task's model into a folder."""
+    encoder = load_encoder(Understanding.model_validate({"backend": backend}))
+    load_model(task(name).learned, content_finder(), folder, encoder)
+
+
+def content_finder() -> EntityFinder:
+    """Return the finder of the starter content."""
+    return EntityFinder(load_content(PROJECT / "config" / "content").entities)
 
 
 def loaded(path: Path, encoder: Encoder | None) -> tuple[Model, float]:
@@ -76,7 +103,9 @@ def quality(understander: TextUnderstander, job: Task) -> dict[str, float]:
     taken = np.array([reading.in_scope for reading in readings])
     figures["accuracy at the border"] = percent(right & taken)
     if job.strange:
-        figures |= scope(readings, [understander.read(text) for text in job.strange])
+        strange = [understander.read(text) for text in job.strange]
+        border = float(np.quantile([understander.read(text).belonging for text in job.validation], REJECTED))
+        figures |= scope(readings, strange) | at_border(border, readings, right, strange)
     return figures
 
 
@@ -99,17 +128,34 @@ def scope(ours: Sequence[Reading], strange: Sequence[Reading]) -> dict[str, floa
     return {"AUROC": float(below.mean() / len(low)), "strange rejected": percent(rejected), "strange": float(len(low))}
 
 
+def at_border(
+    border: float, ours: Sequence[Reading], right: np.ndarray, strange: Sequence[Reading]
+) -> dict[str, float]:
+    """Return what a border does that was set on validation, as in the published tables."""
+    taken = np.array([reading.belonging >= border for reading in ours])
+    rejected = np.array([reading.belonging < border for reading in strange])
+    return {
+        "accuracy, border of validation": percent(right & taken),
+        "strange rejected, border of validation": percent(rejected),
+    }
+
+
 def speed(understander: TextUnderstander, messages: Sequence[str]) -> dict[str, float]:
-    """Return the CPU time of reading one message, entities and intent."""
-    for message in messages[:WARM_UP]:
-        understander.understand(message)
-    times_ms = []
-    for message in messages[WARM_UP:]:
-        began = time.process_time_ns()
-        understander.understand(message)
-        times_ms.append((time.process_time_ns() - began) / 1e6)
+    """Return the CPU time of reading one message, entities and intent: of each message its quickest reading.
+
+    The quickest of several says what the code costs; the others, what else this machine was doing.
+    """
+    measured = messages[:MEASURED]
+    times_ms = np.min([[read_ms(understander, message) for message in measured] for _ in range(PASSES)], axis=0)
     middle, high = np.percentile(times_ms, [50, 99])
     return {"p50 ms": float(middle), "p99 ms": float(high)}
+
+
+def read_ms(understander: TextUnderstander, message: str) -> float:
+    """Return the CPU time of one reading."""
+    began = time.process_time_ns()
+    understander.understand(message)
+    return (time.process_time_ns() - began) / 1e6
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ class Task:
     learned: tuple[LabelledText, ...]
     read: tuple[LabelledText, ...]
     strange: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    """Messages of ours that set a border by the published protocol: 5 % of them are rejected."""
 
 
 def rows(path: str) -> tuple[LabelledText, ...]:
@@ -47,6 +49,7 @@ def clinc(learned: str) -> Task:
         rows(f"clinc150/{FILES[learned]}"),
         rows("clinc150/test.csv"),
         texts("clinc150/oos_test.csv"),
+        texts("clinc150/val.csv"),
     )
 
 
@@ -78,6 +81,7 @@ def without_intents(seed: int) -> Task:
         tuple(row for row in whole.learned if row[1] not in left_out),
         tuple(row for row in whole.read if row[1] not in left_out),
         tuple(text for text, label in whole.read if label in left_out),
+        tuple(text for text, label in rows("clinc150/val.csv") if label not in left_out),
     )
 
 
