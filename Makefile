@@ -76,6 +76,7 @@ bench: servers
 # Understanding on the public sets of ../shared/data, beside its floors and aims; about ten minutes of one core.
 nlu-bench: setup-test
 	$(BIN)/python -m tests.bench.nlu
+	$(BIN)/python -m tests.bench.nlu.dates
 
 # One resolution for all; the smaller lists are cut from the largest, so that every list names the same versions.
 lock: setup-test

@@ -169,7 +169,7 @@ def build_responders(
                 content_version=content.version,
                 choice_words=content.choice_words,
             ),
-            understander,
+            understander.at(desk.name),
             library,
             choice_key=key,
         )

@@ -35,6 +35,8 @@ class Kind(Model):
     """One kind of data."""
 
     name: str
+    desks: tuple[str, ...] = ()
+    """Where it is looked for: account identifiers have a form of their own at each desk. Empty: everywhere."""
     masked: bool = True
     """Whether the intent model sees the kind's name in place of the value: one order number is like another."""
 
@@ -109,8 +111,13 @@ class EntityFinder:
 
     def __init__(self, kinds: Sequence[EntityKind]) -> None:
         """Take the kinds; where two find the same words, the one that comes first has them."""
+        self._kinds = tuple(kinds)
         self._finders = [(kind, _finder(kind)) for kind in kinds]
         self._masked = frozenset(kind.name for kind in kinds if kind.masked)
+
+    def at(self, desk: str) -> "EntityFinder":
+        """Return what finds the kinds that are looked for at a desk."""
+        return EntityFinder([kind for kind in self._kinds if not kind.desks or desk in kind.desks])
 
     def find(self, text: str, moment: Moment | None = None) -> tuple[Entity, ...]:
         """Return what is found, in order of appearance. Without a moment no dates are looked for."""

@@ -26,6 +26,10 @@ class TextUnderstander:
         self._moods = moods
         self._tell_language = tell_language
 
+    def at(self, desk: str) -> "TextUnderstander":
+        """Return what reads at a desk: the same, with the identifiers of that desk."""
+        return TextUnderstander(self._model, self._finder.at(desk), self._moods, self._tell_language)
+
     def understand(self, text: str, moment: Moment | None = None) -> Understanding:
         """Return intents best first, and entities; dates only when the moment is known.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from core.errors import ConfigError
 from core.nlu.model import Model
 from core.understanding import Moment
 from hub.cli.common import ConfigOption, console, read_settings
@@ -57,8 +58,13 @@ def _tell(model: Model, path: str, card: str) -> None:
 
 
 @app.command()
-def read(text: str, config: ConfigOption = None, backend: Backend = None) -> None:
-    """Show how a text is read now, as JSON."""
+def read(
+    text: str,
+    desk: Annotated[str | None, typer.Option("--desk", help="Where it is read; default the first one.")] = None,
+    config: ConfigOption = None,
+    backend: Backend = None,
+) -> None:
+    """Show how a text is read now at a desk, as JSON."""
     settings = _with_backend(read_settings(config), backend)
     content: Content = load_content(settings.content)
     finder = finder_of(content.entities)
@@ -66,8 +72,11 @@ def read(text: str, config: ConfigOption = None, backend: Backend = None) -> Non
     languages = [language for desk in settings.desks for language in desk.languages]
     models = settings.data / "models"
     understander = understander_of(content.examples, finder, models, encoder, content.moods, languages)
-    moment = Moment(now=SystemClock().now().astimezone(UTC), time_zone=settings.desks[0].time_zone)
-    console.print_json(understander.understand(text, moment).model_dump_json())
+    there = next((known for known in settings.desks if known.name == desk), None) if desk else settings.desks[0]
+    if there is None:
+        raise ConfigError(f"there is no desk {desk}; there are {', '.join(known.name for known in settings.desks)}")
+    moment = Moment(now=SystemClock().now().astimezone(UTC), time_zone=there.time_zone)
+    console.print_json(understander.at(there.name).understand(text, moment).model_dump_json())
 
 
 def _with_backend(settings: Settings, backend: str | None) -> Settings:

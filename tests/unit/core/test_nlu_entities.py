@@ -86,6 +86,15 @@ def test_row_142_a_refund_has_a_product_a_date_and_a_condition() -> None:
     }
 
 
+def test_account_identifiers_are_looked_for_at_their_own_desk() -> None:
+    text = "C12345678 or LT-20417"
+    for desk, found in (
+        ("support", [("customer_number", "C12345678"), ("ticket_id", "LT-20417")]),
+        ("it", [("asset_tag", "LT-20417")]),
+    ):
+        assert [(entity.name, entity.value) for entity in FINDER.at(desk).find(text)] == found
+
+
 def test_a_card_number_is_kept_nowhere_in_what_is_found() -> None:
     assert all("41111111" not in entity.value for entity in FINDER.find("4111111111111111"))
 
