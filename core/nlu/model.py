@@ -21,6 +21,9 @@ from core.understanding import IntentScore
 NEARNESS_WEIGHT = 2.0
 """What nearness to known examples counts beside the best margin, when we ask whether a text is ours (NLU.md 5)."""
 MAX_LOG_ODDS = 12.0
+MENDED_SHARE = 0.6
+"""What a text with mended words counts; the rest is the text as it was written, for not every mending is right, and
+any mending makes a text more like ours. Chosen on validation sets, with and without typing errors (docs/nlu.md)."""
 RANKED = 10
 """Intents that a reading tells, the best ones; what comes behind them is never worth a question."""
 
@@ -35,6 +38,16 @@ class Evidence:
     """Shape (intents,); None without an encoder."""
     nearness: float
     """Mean cosine of the nearest examples, 0 without an encoder."""
+
+    def mixed(self, other: "Evidence", share: float) -> "Evidence":
+        """Return this share of this evidence, and of the other one what is left."""
+        rest = 1.0 - share
+        logs, others = self.log_probabilities, other.log_probabilities
+        return Evidence(
+            margins=np.asarray(share * self.margins + rest * other.margins, dtype=np.float32),
+            log_probabilities=None if logs is None or others is None else share * logs + rest * others,
+            nearness=share * self.nearness + rest * other.nearness,
+        )
 
     @property
     def belonging(self) -> float:
@@ -150,24 +163,27 @@ class Model:
 
     def read(self, text: str) -> Reading:
         """Read a text. The same text always reads the same."""
-        written = normalized(text)
-        mended = self._speller.mend(written)
-        evidence = self.evidence(mended)
+        evidence = self.weighed_evidence(text)
         confidences = self.judgement.confidences(evidence)
         order = np.argsort(-confidences, kind="stable")[:RANKED].tolist()
-        belonging = evidence.belonging
-        if mended != written:  # mending makes any text more like ours: its own words count as much
-            belonging = (belonging + self.evidence(written).belonging) / 2
         return Reading(
             intents=tuple(IntentScore(name=self.intents[i], confidence=float(confidences[i])) for i in order),
-            belonging=belonging,
-            in_scope=belonging >= self.judgement.border,
+            belonging=evidence.belonging,
+            in_scope=evidence.belonging >= self.judgement.border,
         )
 
     def shares(self, text: str) -> dict[str, float]:
         """Return what share of the belief each intent has; the sum is one."""
-        shares = self.judgement.shares(self.evidence(self._speller.mend(normalized(text))))
+        shares = self.judgement.shares(self.weighed_evidence(text))
         return dict(zip(self.intents, shares.tolist(), strict=True))
+
+    def weighed_evidence(self, text: str) -> Evidence:
+        """Return what the members say of a text as it was written and, where words were mended, as it was meant."""
+        written = normalized(text)
+        mended = self._speller.mend(written)
+        if mended == written:
+            return self.evidence(written)
+        return self.evidence(mended).mixed(self.evidence(written), MENDED_SHARE)
 
     def evidence(self, text: str) -> Evidence:
         """Return what the members say of a normalized text."""

@@ -162,3 +162,15 @@ def test_reading_needs_no_scikit_learn() -> None:
     """Importing it costs over a second; a second start must not."""
     program = "import sys, core.bot, hub.content, hub.models; sys.exit('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_a_mended_word_counts_more_than_the_one_that_was_written_but_not_alone() -> None:
+    written, mended = (model(False).evidence(text) for text in ("parsel", "parcel"))
+    both = model(False).weighed_evidence("parsel")
+    np.testing.assert_allclose(both.margins, 0.6 * mended.margins + 0.4 * written.margins, rtol=1e-4)
+    assert written.belonging < both.belonging < mended.belonging
+
+
+def test_no_more_intents_are_told_than_are_worth_a_question() -> None:
+    many = [(f"{word} {number}", f"intent {word}") for word in "abcdefghijklmno" for number in range(5)]
+    assert len(train(many).read("a 1").intents) == 10
