@@ -77,6 +77,7 @@ bench: servers
 nlu-bench: setup-test
 	$(BIN)/python -m tests.bench.nlu
 	$(BIN)/python -m tests.bench.nlu.dates
+	$(BIN)/python -m tests.bench.nlu.slots
 
 # One resolution for all; the smaller lists are cut from the largest, so that every list names the same versions.
 lock: setup-test

@@ -15,7 +15,7 @@ from pydantic import Field
 from core.errors import ConfigError
 from core.model import Model as Record
 from core.nlu.corpus import LabelledText
-from core.nlu.entities import EntityFinder, EntityKind
+from core.nlu.entities import EntityFinder, EntityKind, Learned
 from core.nlu.language import telling
 from core.nlu.model import Model
 from core.nlu.model_file import FORMAT, from_bytes, to_bytes
@@ -23,6 +23,7 @@ from core.nlu.moods import Moods
 from core.nlu.training import MIN_EXAMPLES, Report, silent, train
 from core.nlu.understander import TextUnderstander, prepared
 from core.nlu.vectors import Encoder
+from hub.slots import learn_slot
 
 NAME_CHARS = 12
 """Of a SHA-256 in hex: 48 bits name a set of examples."""
@@ -52,9 +53,14 @@ class MoodExamples(Record):
     urgency: Urgencies
 
 
-def finder_of(patterns: Sequence[EntityKind]) -> EntityFinder:
-    """Return what finds the entities of a content."""
-    return EntityFinder(patterns)
+def finder_of(kinds: Sequence[EntityKind]) -> EntityFinder:
+    """Return what finds the entities of a content; what is learned from examples is learned here.
+
+    Raises:
+        ConfigError: a kind is learned and the extra for it is not installed, or its examples mark nothing.
+    """
+    taggers = {kind.name: learn_slot(kind.name, kind.examples) for kind in kinds if isinstance(kind, Learned)}
+    return EntityFinder(kinds, taggers)
 
 
 def understander_of(

@@ -6,17 +6,19 @@ says otherwise.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Discriminator, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from core.model import Model
 from core.nlu.catalogue import Catalogue
 from core.nlu.dates import find_dates
 from core.nlu.money import find_money
 from core.nlu.numbers import find_cards, find_phones
+from core.nlu.slots import values
 from core.understanding import Entity, Moment
 
 Found = tuple[int, int, str]
@@ -88,6 +90,15 @@ class Names(Kind):
     """Value -> other ways of writing it."""
 
 
+class Learned(Kind):
+    """Data that only its surroundings tell, such as a person's name; learned from examples."""
+
+    kind: Literal["learned"]
+    masked: bool = False
+    examples: Annotated[tuple[str, ...], Field(min_length=5)]
+    """Sentences with the value in brackets, `my name is [Ann Lee]`, and some without one."""
+
+
 def _kind_of(value: Any) -> str:
     kind = value.get("kind", "pattern") if isinstance(value, dict) else value.kind
     return str(kind)
@@ -99,25 +110,35 @@ EntityKind = Annotated[
     | Annotated[PhoneNumber, Tag("phone")]
     | Annotated[Money, Tag("money")]
     | Annotated[Date, Tag("date")]
-    | Annotated[Names, Tag("names")],
+    | Annotated[Names, Tag("names")]
+    | Annotated[Learned, Tag("learned")],
     Discriminator(_kind_of),
 ]
 CASES: dict[str, Callable[[str], str]] = {"keep": str, "upper": str.upper, "lower": str.lower}
 Finder = Callable[[str, Moment | None], Sequence[Found]]
+Tagger = Callable[[list[list[str]]], Sequence[str]]
+"""Tags the parts of a text by what is seen of them (`core/nlu/slots.py`)."""
+
+
+NO_TAGGERS: Mapping[str, Tagger] = MappingProxyType({})
 
 
 class EntityFinder:
     """Finds entities of several kinds."""
 
-    def __init__(self, kinds: Sequence[EntityKind]) -> None:
-        """Take the kinds; where two find the same words, the one that comes first has them."""
+    def __init__(self, kinds: Sequence[EntityKind], taggers: Mapping[str, Tagger] = NO_TAGGERS) -> None:
+        """Take the kinds; where two find the same words, the one that comes first has them.
+
+        `taggers` belong to the kinds that are learned, by their names.
+        """
         self._kinds = tuple(kinds)
-        self._finders = [(kind, _finder(kind)) for kind in kinds]
+        self._taggers = taggers
+        self._finders = [(kind, _finder(kind, taggers)) for kind in kinds]
         self._masked = frozenset(kind.name for kind in kinds if kind.masked)
 
     def at(self, desk: str) -> "EntityFinder":
         """Return what finds the kinds that are looked for at a desk."""
-        return EntityFinder([kind for kind in self._kinds if not kind.desks or desk in kind.desks])
+        return EntityFinder([kind for kind in self._kinds if not kind.desks or desk in kind.desks], self._taggers)
 
     def find(self, text: str, moment: Moment | None = None) -> tuple[Entity, ...]:
         """Return what is found, in order of appearance. Without a moment no dates are looked for."""
@@ -133,7 +154,7 @@ class EntityFinder:
         return masked(text, [entity for entity in entities if entity.name in self._masked])
 
 
-def _finder(kind: EntityKind) -> Finder:
+def _finder(kind: EntityKind, taggers: Mapping[str, Tagger]) -> Finder:
     match kind:
         case EntityPattern():
             return _pattern_finder(kind)
@@ -148,6 +169,9 @@ def _finder(kind: EntityKind) -> Finder:
         case Names(entries=entries):
             catalogue = Catalogue(entries)
             return lambda text, _moment: catalogue.find(text)
+        case Learned():
+            tag = taggers[kind.name]
+            return lambda text, _moment: values(text, tag)
 
 
 def _pattern_finder(kind: EntityPattern) -> Finder:
