@@ -4,7 +4,10 @@ import pytest
 
 from tests.unit.hub.test_changes import ORDER, answers, bench_with_a_bot, conversation, lines, tell
 
-TWO = ({"name": "1", "text": "thanks for A-1001, ann@example.com"}, {"name": "2", "text": "thanks for A-1002"})
+TWO = (
+    {"name": "1", "text": "thank you so much, A-1001, ann@example.com"},
+    {"name": "2", "text": "thank you so much, A-1002"},
+)
 WHERE = {"name": "3", "text": "where is my order?"}
 
 
